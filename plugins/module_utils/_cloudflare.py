@@ -1,0 +1,233 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DNS at Cloudflare: a client of its API v4 with typed errors."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import Any, NamedTuple
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode
+
+from ansible.module_utils.urls import open_url
+from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError
+
+DEFAULT_ENDPOINT = "https://api.cloudflare.com/client/v4"
+
+# Cloudflare's numeric codes. 9109 and 10000 stand for more than one thing, see _refusal().
+_TOKEN_CODES = {1000, 6003, 6111, 9106, 9107}
+_MOVED_CODES = {81044, 81057, 81058}
+_CONFLICT_CODES = {81053, 81054, 81055, 81056}
+_ROUTE_CODES = {7000, 7003}
+
+
+class ConnectionCutError(LivchatError):
+    """No answer came, so nobody knows whether the request was carried out."""
+
+
+class RecordsMovedError(LivchatError):
+    """The records are not those that were read: someone else changed them meanwhile."""
+
+
+class Answer(NamedTuple):
+    result: Any
+    info: dict[str, Any]
+
+
+class CloudflareClient:
+    """Speaks to the API with one token.
+
+    Reads are repeated after a lost connection or a fault of the server, everything after a rate limit.
+    `rate_limit_wait` bounds the seconds spent waiting for the latter, all requests together.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        endpoint: str = DEFAULT_ENDPOINT,
+        *,
+        timeout: int = 30,
+        rate_limit_wait: int = 90,
+        page_size: int = 1000,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if not token:
+            raise LivchatError(
+                "DNS_TOKEN_MISSING",
+                "no Cloudflare API token was given: set api_token or the environment variable CLOUDFLARE_API_TOKEN",
+            )
+        if any(not 33 <= ord(character) <= 126 for character in token):
+            raise LivchatError(
+                "DNS_TOKEN_INVALID", "api_token holds spaces, line breaks or other characters no token has"
+            )
+        if not endpoint.startswith(("https://", "http://")):
+            raise LivchatError("DNS_ENDPOINT_INVALID", "api_endpoint: %r is no http:// or https:// address" % endpoint)
+        self._token = token
+        self._endpoint = endpoint.rstrip("/")
+        self._timeout = timeout
+        self._patience = float(rate_limit_wait)
+        self._page_size = page_size
+        self._sleep = sleep
+
+    def zone(self, name: str) -> dict[str, Any]:
+        found = self._request("GET", "/zones?" + urlencode({"name": name, "per_page": 50})).result
+        for zone in found:
+            if zone["name"] == name:
+                return dict(zone)
+        raise LivchatError(
+            "DNS_ZONE_NOT_FOUND",
+            "the zone %s is not among those the token can read: add it to the account, "
+            "or give the token Zone Read on it" % name,
+            {"zone": name},
+        )
+
+    def records(self, zone_id: str, **filters: str) -> list[dict[str, Any]]:
+        """All records of a zone that match the filters, whatever the number of pages."""
+        found: list[dict[str, Any]] = []
+        page = 1
+        while True:
+            query = urlencode({**filters, "page": page, "per_page": self._page_size, "order": "name"})
+            answer = self._request("GET", "%s?%s" % (_records_path(zone_id), query))
+            found.extend(answer.result)
+            if not answer.result or page >= int(answer.info.get("total_pages", 1)):
+                break
+            page += 1
+        # A record made while the pages were read can show up on two of them.
+        return list({record["id"]: record for record in found}.values())
+
+    def change_records(
+        self, zone_id: str, deletes: list[str], patches: list[dict[str, Any]], posts: list[dict[str, Any]]
+    ) -> None:
+        """Carries changes out as one: all of them, or none and an error.
+
+        After ConnectionCutError the caller must read the records again to learn which of the two it was.
+        """
+        body = {"deletes": [{"id": record_id} for record_id in deletes], "patches": patches, "posts": posts}
+        self._request("POST", _records_path(zone_id) + "/batch", body, repeat=False)
+
+    def _request(self, method: str, path: str, body: Any = None, repeat: bool = True) -> Answer:
+        attempt = 0
+        while True:
+            try:
+                return self._send(method, path, body)
+            except ConnectionCutError:
+                if not repeat or attempt == 3:
+                    raise
+                self._sleep(2**attempt)
+                attempt += 1
+            except LivchatError as error:
+                # A refused request was not carried out, so that it may be repeated whatever it is.
+                if error.code != "DNS_RATE_LIMITED" or error.retry_after is None or error.retry_after > self._patience:
+                    raise
+                wait = max(error.retry_after, 1)
+                self._patience -= wait
+                self._sleep(wait)
+
+    def _send(self, method: str, path: str, body: Any) -> Answer:
+        try:
+            response = open_url(
+                self._endpoint + path,
+                method=method,
+                data=None if body is None else json.dumps(body),
+                headers={"Authorization": "Bearer " + self._token, "Content-Type": "application/json"},
+                timeout=self._timeout,
+                # A redirect would carry the token to another host.
+                follow_redirects="none",
+                http_agent="livchat.setup",
+            )
+            status, raw, headers = response.getcode(), response.read(), response.headers
+        except HTTPError as error:
+            status, raw, headers = error.code, error.read(), error.headers
+        except (URLError, HTTPException, OSError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise ConnectionCutError(
+                "DNS_API_UNREACHABLE",
+                "no answer from %s: %s" % (self._endpoint, reason),
+                {"endpoint": self._endpoint, "method": method},
+            ) from error
+        try:
+            answer = json.loads(raw)
+            if not isinstance(answer, dict):
+                raise ValueError
+        except ValueError:
+            answer = {}
+        if status < 300 and answer.get("success") is True and "result" in answer:
+            return Answer(answer["result"], answer.get("result_info") or {})
+        raise self._error(method, path, status, answer, headers.get("Retry-After"))
+
+    def _error(
+        self, method: str, path: str, status: int, answer: dict[str, Any], retry_after: str | None
+    ) -> LivchatError:
+        errors = _flat(answer.get("errors"))
+        codes = {code for code, message in errors}
+        said = "; ".join("%s (%s)" % (message, code) for code, message in errors) or "HTTP %s" % status
+        details = {
+            "method": method,
+            "path": path.partition("?")[0],
+            "status": status,
+            "cloudflare_codes": sorted(codes),
+        }
+        if status == 429:
+            seconds = int(retry_after) if retry_after and retry_after.isdigit() else 60
+            message = "Cloudflare asks to wait %d seconds: 1200 requests in 5 minutes are the limit" % seconds
+            return LivchatError("DNS_RATE_LIMITED", message, details, retry_after=seconds)
+        if status >= 500:
+            return ConnectionCutError("DNS_API_UNAVAILABLE", "Cloudflare failed: %s" % said, details)
+        if codes & _TOKEN_CODES or status in (401, 403):
+            return _refusal(said, codes, details)
+        if codes & _MOVED_CODES:
+            return RecordsMovedError("DNS_RECORD_CONFLICT", "Cloudflare refuses the change: %s" % said, details)
+        if codes & _CONFLICT_CODES:
+            return LivchatError("DNS_RECORD_CONFLICT", "Cloudflare refuses the change: %s" % said, details)
+        if codes & _ROUTE_CODES:
+            message = "%s has no such address, is api_endpoint right? %s" % (self._endpoint, said)
+            return LivchatError("DNS_ENDPOINT_INVALID", message, details)
+        if status == 400 and errors:
+            return LivchatError("DNS_RECORD_INVALID", "Cloudflare refuses the request: %s" % said, details)
+        message = "%s does not answer as Cloudflare's API does: %s" % (self._endpoint, said)
+        return LivchatError("DNS_API_ERROR", message, details)
+
+
+def same_value(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two records of one name and type say the same."""
+    return _comparable(one) == _comparable(other)
+
+
+def _comparable(record: dict[str, Any]) -> tuple[str, Any]:
+    content = str(record.get("content") or "")
+    if record["type"] == "TXT":
+        # With and without quotes is the same text to Cloudflare; long ones come back in pieces.
+        if len(content) > 1 and content.startswith('"') and content.endswith('"'):
+            content = content[1:-1].replace('" "', "")
+    elif record["type"] == "CAA" and record.get("data"):
+        data = record["data"]
+        content = '%s %s "%s"' % (data["flags"], data["tag"], data["value"])
+    else:
+        content = content.lower().rstrip(".")
+    return content, record.get("priority") if record["type"] == "MX" else None
+
+
+def _records_path(zone_id: str) -> str:
+    return "/zones/%s/dns_records" % quote(zone_id, safe="")
+
+
+def _flat(errors: Any) -> list[tuple[int, str]]:
+    """Codes and sentences, those that older answers hide in an `error_chain` included."""
+    flat: list[tuple[int, str]] = []
+    for error in errors if isinstance(errors, list) else []:
+        if isinstance(error, dict):
+            code = error.get("code")
+            flat.append((code if isinstance(code, int) else 0, str(error.get("message", ""))))
+            flat.extend(_flat(error.get("error_chain")))
+    return flat
+
+
+def _refusal(said: str, codes: set[int], details: dict[str, Any]) -> LivchatError:
+    if codes & _TOKEN_CODES or (9109 in codes and "invalid" in said.lower()):
+        message = "Cloudflare does not accept the API token (wrong, expired or revoked): %s" % said
+        return LivchatError("DNS_TOKEN_INVALID", message, details)
+    message = "the Cloudflare API token may not do this, it needs Zone Read and DNS Edit on the zone: %s" % said
+    return LivchatError("DNS_TOKEN_FORBIDDEN", message, details)

@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dns_zone_info
+short_description: What the API token sees of a DNS zone at Cloudflare
+version_added: 0.1.0
+author:
+  - LivChat (@livchat)
+description:
+  - Checks that the API token works and can read the zone, and returns the zone's identifier and name servers.
+  - Runs on the controller; delegate it to C(localhost).
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+extends_documentation_fragment:
+  - livchat.setup.cloudflare
+seealso:
+  - module: livchat.setup.dns_record
+"""
+
+EXAMPLES = r"""
+- name: Look at the zone before anything depends on it
+  livchat.setup.dns_zone_info:
+    zone: example.com
+  delegate_to: localhost
+  register: zone
+"""
+
+RETURN = r"""
+zone:
+  description: The zone.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Identifier.
+      type: str
+    name:
+      description: Name.
+      type: str
+    status:
+      description: V(active) when the domain is delegated to the name servers; V(pending) before.
+      type: str
+    name_servers:
+      description: The name servers that Cloudflare gave the zone.
+      type: list
+      elements: str
+    record_count:
+      description: Number of records in the zone.
+      type: int
+  sample: {"id": "023e105f4ecef8ad9ca31a8372d0c353", "name": "example.com", "status": "active",
+           "name_servers": ["bob.ns.cloudflare.com", "lola.ns.cloudflare.com"], "record_count": 12}
+error:
+  description: Code, message and details of what went wrong, and the seconds after which to try again, if known.
+  returned: failure
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible_collections.livchat.setup.plugins.module_utils._cloudflare import DEFAULT_ENDPOINT, CloudflareClient
+from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError, fail
+
+
+def run(params: dict[str, Any]) -> dict[str, Any]:
+    client = CloudflareClient(
+        params["api_token"] or "",
+        params["api_endpoint"],
+        timeout=params["timeout"],
+        rate_limit_wait=params["rate_limit_wait"],
+    )
+    # Not /user/tokens/verify: tokens that belong to an account, not to a person, are unknown there and still work.
+    zone = client.zone(params["zone"].lower().rstrip("."))
+    return {
+        "id": zone["id"],
+        "name": zone["name"],
+        "status": zone.get("status"),
+        "name_servers": zone.get("name_servers") or [],
+        "record_count": len(client.records(zone["id"])),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "zone": {"type": "str", "required": True},
+            "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"])},
+            "api_endpoint": {"type": "str", "default": DEFAULT_ENDPOINT},
+            "timeout": {"type": "int", "default": 30},
+            "rate_limit_wait": {"type": "int", "default": 90},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        zone = run(module.params)
+    except LivchatError as error:
+        fail(module, error)
+    module.exit_json(changed=False, zone=zone)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to this collection: may change without notice.
+
+"""The operator's settings: config.yaml over the defaults of docs/architecture.md."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+import yaml
+
+from ..module_utils._errors import LivchatError
+from ._home import Home
+
+DEFAULTS: dict[str, t.Any] = {
+    "general.default_provider": "hetzner",
+    "general.default_region": "nbg1",
+    "general.timezone": "UTC",
+    "providers.hetzner.api_endpoint": "https://api.hetzner.cloud/v1",
+    "providers.hetzner.server_type": "cx23",
+    "providers.hetzner.image": "debian-13",
+    "dns.provider": "cloudflare",
+    "dns.zone": "",
+    "dns.api_endpoint": "https://api.cloudflare.com/client/v4",
+    "dns.resolvers": [],
+    "acme.email": "",
+    "acme.server": "letsencrypt",
+    "acme.challenge": "dns-01",
+    "acme.ca_file": "",
+    "acme.root_file": "",
+    "docker.source": "docker",
+    "docker.registry_mirrors": [],
+    "docker.insecure_registries": [],
+    "apps.backend": "portainer",
+    "vault.password_file": "",
+}
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "general.default_provider": ("hetzner",),
+    "dns.provider": ("cloudflare", "none"),
+    "acme.challenge": ("dns-01", "http-01"),
+    "docker.source": ("docker", "distribution"),
+    "apps.backend": ("portainer", "docker"),
+}
+
+
+def check(key: str, value: t.Any) -> None:
+    """Raises LivchatError SETTING_INVALID unless the key is known and the value is of its kind."""
+    if key not in DEFAULTS:
+        near = difflib.get_close_matches(key, DEFAULTS, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise LivchatError("SETTING_INVALID", f"config.yaml: there is no setting {key}.{hint}", {"key": key})
+    wanted = type(DEFAULTS[key])
+    if not isinstance(value, wanted):
+        name = {"str": "a text", "list": "a list"}[wanted.__name__]
+        raise LivchatError("SETTING_INVALID", f"config.yaml: {key} must be {name}, not {value!r}", {"key": key})
+    if key in ALLOWED and value not in ALLOWED[key]:
+        raise LivchatError(
+            "SETTING_INVALID",
+            f"config.yaml: {key} is {value!r}; allowed: {', '.join(ALLOWED[key])}",
+            {"key": key, "value": value, "allowed": list(ALLOWED[key])},
+        )
+
+
+class Settings:
+    """Reads and writes settings by their dotted names."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def get(self, key: str) -> t.Any:
+        """The setting's value, or its default.
+
+        Raises:
+            LivchatError: the key is unknown, the file cannot be read, or it holds something not allowed.
+        """
+        if key not in DEFAULTS:
+            check(key, None)
+        return self.all().get(key, DEFAULTS[key])
+
+    def all(self) -> dict[str, t.Any]:
+        """What config.yaml sets, by dotted name."""
+        text = self._home.read("config.yaml")
+        if text is None:
+            return {}
+        try:
+            tree = yaml.safe_load(text) or {}
+        except yaml.YAMLError as error:
+            raise self._home.damaged("config.yaml", str(error).replace("\n", " ")) from error
+        flat = dict(_flatten(tree))
+        for key, value in flat.items():
+            check(key, value)
+        return flat
+
+    def update(self, values: dict[str, t.Any]) -> bool:
+        """Sets several settings at once; whether that changed anything."""
+        for key, value in values.items():
+            check(key, value)
+        with self._home.lock():
+            before = self.all()
+            after = {**before, **values}
+            if after == before:
+                return False
+            tree: dict[str, t.Any] = {}
+            for key, value in sorted(after.items()):
+                place = tree
+                *folders, last = key.split(".")
+                for folder in folders:
+                    place = place.setdefault(folder, {})
+                place[last] = value
+            self._home.write("config.yaml", yaml.safe_dump(tree, sort_keys=True))
+        return True
+
+
+def _flatten(tree: t.Any, prefix: str = "") -> t.Iterator[tuple[str, t.Any]]:
+    for key, value in tree.items() if isinstance(tree, dict) else ():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{name}.")
+        else:
+            yield name, value

@@ -1,0 +1,92 @@
+"""The main story, told once: a home for the lab, a server, its setup, an application. The demo prints it, the tests assert on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.lab.config import LabConfig
+
+
+class StepFailed(Exception):
+    """A command of the story ended with an error; the message is what it printed."""
+
+
+@dataclass
+class Story:
+    """Runs the command line against one lab with a home of its own."""
+
+    lab: LabConfig
+    home: Path
+    say: Callable[[str], None] = print
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "LIVCHAT_HOME": str(self.home),
+            "HCLOUD_TOKEN": self.lab.hetzner_token,
+            "CLOUDFLARE_API_TOKEN": self.lab.cloudflare_token,
+        }
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        self.say(f"==> {name}")
+        started = time.monotonic()
+        yield
+        self.timings[name] = time.monotonic() - started
+        self.say(f"    {self.timings[name]:.1f} s")
+
+    def run(self, *arguments: str) -> Any:
+        """The result object of `livchat-setup ARGUMENTS --json`.
+
+        Raises:
+            StepFailed: with the error's code and message.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "livchat_cli", *arguments, "--json"],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StepFailed(f"livchat-setup {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}")
+        return json.loads(done.stdout)
+
+    def init(self) -> None:
+        lab = self.lab
+        self.run(
+            "init",
+            "--non-interactive",
+            *("--hetzner-endpoint", lab.hetzner_url),
+            *("--dns-endpoint", lab.cloudflare_url),
+            *("--zone", lab.zone),
+            *("--acme-email", f"admin@{lab.zone}"),
+            *("--acme-server", lab.acme_url),
+            *("--acme-ca-file", str(lab.ca_file)),
+            *("--acme-root-file", str(lab.acme_root_file)),
+            *("--dns-resolver", lab.gateway),
+            *("--registry-mirror", f"http://{lab.registry}"),
+            *("--insecure-registry", lab.registry),
+            *("--docker-source", "distribution"),
+            *("--vault-password-file", str(self.home.parent / "vault-password")),
+        )
+
+    def create(self, name: str) -> Any:
+        return self.run("server", "create", name, "--domain", f"{name}.{self.lab.zone}")
+
+    def setup(self, name: str) -> Any:
+        return self.run("server", "setup", name)
+
+    def install(self, server: str, *apps: str) -> Any:
+        return self.run("app", "install", *apps, "--target", server, "--yes")

@@ -1,0 +1,1 @@
+"""A local server that speaks the Hetzner Cloud API and makes a real machine for each server."""

