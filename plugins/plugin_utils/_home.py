@@ -76,7 +76,9 @@ class Home:
         """The error for a file that cannot be read: it names the newest backup and leaves the file alone."""
         backups = self._backups(name)
         cure = f"Restore the newest backup: cp {backups[-1]} {self.file(name)}" if backups else "There is no backup."
-        return LivchatError("HOME_DAMAGED", f"{self.file(name)} cannot be read: {why}. {cure}", {"file": self.file(name)})
+        return LivchatError(
+            "HOME_DAMAGED", f"{self.file(name)} cannot be read: {why}. {cure}", {"file": self.file(name)}
+        )
 
     def _backups(self, name: str) -> list[str]:
         folder = self.file("backups")

@@ -31,7 +31,11 @@ ENVIRONMENT = {"tokens/hetzner": "HCLOUD_TOKEN", "tokens/cloudflare": "CLOUDFLAR
 
 
 def generate(length: int = 32, charset: str = "alphanumeric") -> str:
-    return "".join(secrets.choice(ALPHABETS[charset]) for _ in range(length))
+    """A new secret; an alphanumeric one has a lower case letter, an upper case one and a digit, as applications demand."""
+    while True:
+        value = "".join(secrets.choice(ALPHABETS[charset]) for _ in range(length))
+        if charset == "hex" or (value.lower() != value != value.upper() and any(map(str.isdigit, value))):
+            return value
 
 
 class Vault:

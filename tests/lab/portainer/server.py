@@ -675,7 +675,7 @@ class Request(BaseHTTPRequestHandler):
         except OSError as error:
             self._send(500, {"message": "Unable to reach the engine", "details": str(error)})
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = handle_one
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = handle_one  # noqa: N815  # http.server's names
 
     def payload(self) -> dict[str, Any]:
         try:
@@ -772,10 +772,10 @@ class Request(BaseHTTPRequestHandler):
         self.send_header("X-Livchat-Lab", "simulated")
         self.end_headers()
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Method, path and status; never a header or a body, where passwords and tokens are."""
-        path = getattr(self, "path", "").partition("?")[0]
-        print(f"{self.log_date_time_string()} {self.command} {path} {args[1:2]}", file=sys.stderr, flush=True)
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Method, path and status; never a query, a header or a body, where passwords and tokens are."""
+        path = self.path.partition("?")[0]
+        print(f"{self.log_date_time_string()} {self.command} {path} {code}", file=sys.stderr, flush=True)
 
 
 class Server(ThreadingHTTPServer):

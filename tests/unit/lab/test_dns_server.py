@@ -79,7 +79,7 @@ def test_the_zone_is_there_from_the_start(server: DnsServer) -> None:
     ],
 )
 def test_record_types(
-    server: DnsServer, store: ZoneStore, kind: str, content: str, more: dict[str, object], shown: str
+    server: DnsServer, store: ZoneStore, *, kind: str, content: str, more: dict[str, object], shown: str
 ) -> None:
     put(store, "app.lab.test", kind, content, **more)
     assert texts(ask(server, "app.lab.test", kind)) == [shown]

@@ -1,0 +1,273 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to this collection: may change without notice.
+
+"""What a deploy would do: a pure function of the server's facts, the definitions and the vault's secrets."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ..module_utils._errors import LivchatError
+from . import _render
+from ._catalog import Catalog
+from ._resolver import Instance, levels
+
+DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
+# Logical databases a Redis of ours has (--databases in its definition).
+REDIS_DATABASES = 256
+
+
+@dataclasses.dataclass
+class Request:
+    """What is asked of a server."""
+
+    server: str
+    domain: str
+    address: str
+    apps: str | list[str]
+    variables: dict[str, dict[str, t.Any]]
+    deployment: str
+
+
+class Planner:
+    """Computes one server's plan.
+
+    Raises:
+        LivchatError: what is asked for cannot be had; the message says why and what to do.
+    """
+
+    def __init__(
+        self, request: Request, facts: dict[str, t.Any], catalog: Catalog, vault_get: t.Callable[[str], str | None]
+    ) -> None:
+        self._request = request
+        self._facts = facts
+        self._catalog = catalog
+        self._vault_get = vault_get
+        self._redis_taken: dict[str, dict[str, int]] = {}
+        self._entries: dict[str, dict[str, t.Any]] = {}
+
+    def plan(self) -> dict[str, t.Any]:
+        request = self._request
+        if not self._facts["docker"].get("swarm", {}).get("active"):
+            raise LivchatError(
+                "SERVER_NOT_READY",
+                f"{request.server} runs no Docker Swarm: set it up first (livchat-setup server setup {request.server})",
+                {"server": request.server},
+            )
+        if not DOMAIN.fullmatch(request.domain):
+            message = f"{request.server}: domain {request.domain!r} is not a host name such as prod.example.com"
+            raise LivchatError("DOMAIN_INVALID", message, {"domain": request.domain})
+        wanted = levels(request.apps, self._catalog)
+        for instance in (one for level in wanted for one in level):
+            self._entries[instance.name] = self._entry(instance)
+        planned = [[self._entries[instance.name] for instance in level] for level in wanted]
+        changes = [entry for level in planned for entry in level if entry["action"] != "none"]
+        self._check_resources([entry for entry in changes if entry["action"] == "install"])
+        hosts = [url["host"] for entry in changes for url in entry["urls"]]
+        images = {service["image"] for entry in changes for service in entry["compose"]["services"].values()}
+        return {
+            "server": request.server,
+            "domain": request.domain,
+            "changed": bool(changes),
+            "summary": [_line(entry) for level in planned for entry in level],
+            "levels": planned,
+            "images": sorted(images),
+            "dns_records": [{"name": host, "type": "A", "value": request.address} for host in hosts],
+        }
+
+    def _entry(self, instance: Instance) -> dict[str, t.Any]:
+        definition = instance.definition
+        secrets = self._secrets(instance)
+        values = self._values(instance)
+        context = _render.Context(
+            server=self._request.server,
+            domain=self._request.domain,
+            deployment=self._request.deployment,
+            values=values,
+            secret_hashes={secret["name"]: secret["digest"] for secret in secrets},
+        )
+        compose = _render.stack(instance, context)
+        used = {one for service in definition["services"].values() for one in service.get("secrets", [])}
+        login = definition.get("login")
+        return {
+            "instance": instance.name,
+            "app": instance.app,
+            "version": str(definition["version"]),
+            "action": self._action(instance, compose),
+            "stack": instance.name,
+            "definition_hash": _render.definition_hash(compose),
+            "compose": compose,
+            "secrets": [
+                {
+                    "name": secret["name"],
+                    "mounted": secret["name"] in used,
+                    "vault_path": secret["vault_path"],
+                    "generate": secret["generate"],
+                    "known": secret["digest"] is not None,
+                }
+                for secret in secrets
+            ],
+            "databases": self._databases(instance, values),
+            "urls": [
+                {
+                    "host": values[f"domains.{key}"],
+                    "path": domain.get("path", "/"),
+                    "status": domain.get("status", [200]),
+                    "url": f"https://{values[f'domains.{key}']}/",
+                }
+                for key, domain in definition.get("domains", {}).items()
+            ],
+            "post_install": self._post_install(instance, values),
+            "login": {
+                "user": _render.fill(login["user"], values, "login"),
+                "secret": f"{self._path(instance.name)}/{login['secret']}",
+            }
+            if login
+            else {},
+            "dependencies": sorted(instance.providers.values()),
+            "requirements": definition["requirements"],
+        }
+
+    def _path(self, instance: str) -> str:
+        return f"servers/{self._request.server}/apps/{instance}"
+
+    def _secrets(self, instance: Instance) -> list[dict[str, t.Any]]:
+        wanted = dict(instance.definition.get("secrets", {}))
+        for app in self._database_dependencies(instance):
+            wanted[f"{app}_password"] = {"length": 40, "charset": "hex"}
+        result = []
+        for name, description in sorted(wanted.items()):
+            path = f"{self._path(instance.name)}/{name}"
+            value = self._vault_get(path)
+            result.append(
+                {
+                    "name": name,
+                    "vault_path": path,
+                    "generate": {
+                        "length": description.get("length", 32),
+                        "charset": description.get("charset", "alphanumeric"),
+                    },
+                    "digest": None if value is None else _render.digest(value),
+                }
+            )
+        return result
+
+    def _database_dependencies(self, instance: Instance) -> list[str]:
+        return [app for app in instance.providers if "database" in self._catalog.get(app).get("provides", {})]
+
+    def _values(self, instance: Instance) -> dict[str, str]:
+        definition = instance.definition
+        values = {"instance": instance.name, "server": self._request.server, "domain": self._request.domain}
+        for key, domain in definition.get("domains", {}).items():
+            prefix = _render.fill(domain["default"], values, f"{instance.app}: domains.{key}")
+            values[f"domains.{key}"] = f"{prefix}.{self._request.domain}"
+        for name in definition["services"]:
+            values[f"services.{name}"] = f"{instance.name}_{name}"
+        for app, provider in instance.providers.items():
+            provides = self._catalog.get(app).get("provides", {})
+            if "service" not in provides:
+                continue
+            own = instance.name.replace("-", "_")
+            database = str(self._redis_database(instance, provider)) if provides.get("database") == "redis" else own
+            offered = {
+                "host": f"{provider}_{provides['service']}",
+                "port": str(provides["port"]),
+                "database": database,
+                "user": own,
+            }
+            values.update({f"dependencies.{app}.{key}": value for key, value in offered.items()})
+        values.update(self._variables(instance, values))
+        return values
+
+    def _variables(self, instance: Instance, values: dict[str, str]) -> dict[str, str]:
+        given = self._request.variables.get(instance.name, {})
+        known = instance.definition.get("variables", {})
+        if unknown := sorted(set(given) - set(known)):
+            allowed = ", ".join(sorted(known)) or "none"
+            message = f"{instance.name}: there is no variable {unknown[0]}; there are: {allowed}"
+            raise LivchatError("VARIABLE_INVALID", message, {"variable": unknown[0]})
+        result = {}
+        for name, description in known.items():
+            default = _render.fill(_render.text(description["default"]), values, f"{instance.app}: variables.{name}")
+            value = _render.text(given.get(name, default))
+            if "pattern" in description and not re.fullmatch(description["pattern"], value):
+                message = f"{instance.name}: variable {name} is {value!r}; it must match {description['pattern']}"
+                raise LivchatError("VARIABLE_INVALID", message, {"variable": name})
+            result[f"variables.{name}"] = value
+        return result
+
+    def _redis_database(self, instance: Instance, provider: str) -> int:
+        """The logical database the instance has, read from its services' labels, else the lowest free one."""
+        taken = self._redis_taken.setdefault(provider, {})
+        for service in self._facts["services"]:
+            number = service["labels"].get("livchat.redis_database")
+            if number is not None:
+                taken[service["labels"]["livchat.instance"]] = int(number)
+        if instance.name not in taken:
+            free = set(range(REDIS_DATABASES)) - set(taken.values())
+            if not free:
+                raise LivchatError("REDIS_FULL", f"{provider}: all {REDIS_DATABASES} logical databases are taken")
+            taken[instance.name] = min(free)
+        return taken[instance.name]
+
+    def _databases(self, instance: Instance, values: dict[str, str]) -> list[dict[str, t.Any]]:
+        result = []
+        for app in self._database_dependencies(instance):
+            provides = self._catalog.get(app)["provides"]
+            provider = instance.providers[app]
+            (dependency,) = (one for one in instance.definition["dependencies"] if one["app"] == app)
+            result.append(
+                {
+                    "engine": provides["database"],
+                    "service": f"{provider}_{provides['service']}",
+                    "database": values[f"dependencies.{app}.database"],
+                    "user": values[f"dependencies.{app}.user"],
+                    "password_path": f"{self._path(instance.name)}/{app}_password",
+                    "admin_password_path": f"{self._path(provider)}/{provides['admin_secret']}",
+                    "extensions": dependency.get("extensions", []),
+                }
+            )
+        return result
+
+    def _post_install(self, instance: Instance, values: dict[str, str]) -> list[dict[str, t.Any]]:
+        """The requests that configure the app; secrets stay placeholders, the action puts them in."""
+        secrets = {f"secrets.{name}": f"${{secrets.{name}}}" for name in instance.definition.get("secrets", {})}
+        return [
+            {
+                **_render.fill(request, {**values, **secrets}, f"{instance.app}: post_install"),
+                "host": values[f"domains.{request['domain']}"],
+                "vault_path": self._path(instance.name),
+            }
+            for request in instance.definition.get("post_install", [])
+        ]
+
+    def _action(self, instance: Instance, compose: dict[str, t.Any]) -> str:
+        mine = [one for one in self._facts["services"] if one["stack"] == instance.name]
+        if not mine:
+            return "install"
+        hashes = {one["labels"].get("livchat.definition") for one in mine}
+        same = hashes == {_render.definition_hash(compose)} and len(mine) == len(compose["services"])
+        whole = all(one["running"] >= one["replicas"] for one in mine)
+        return "none" if same and whole else "update"
+
+    def _check_resources(self, new: list[dict[str, t.Any]]) -> None:
+        server = self._facts["server"]
+        for key, free, unit in (
+            ("memory_mb", server["memory_free_mb"] + server.get("swap_mb", 0), "MB of memory"),
+            ("disk_gb", server["disk_free_gb"], "GB of disk"),
+        ):
+            needed = sum(entry["requirements"][key] for entry in new)
+            if needed > free:
+                names = ", ".join(entry["instance"] for entry in new)
+                message = f"{self._request.server}: {names} need {needed} {unit}, {free} are free"
+                raise LivchatError("SERVER_TOO_SMALL", message, {"needed": needed, "free": free, "resource": key})
+
+
+def _line(entry: dict[str, t.Any]) -> str:
+    words = {"install": "install", "update": "update to", "none": "leave"}
+    needs = f" (needs {', '.join(entry['dependencies'])})" if entry["dependencies"] else ""
+    return f"{words[entry['action']]} {entry['instance']} {entry['version']}{needs}"
