@@ -1,0 +1,48 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ..module_utils._errors import LivchatError
+from ..plugin_utils import _render
+from ..plugin_utils._action import LivchatAction
+from ..plugin_utils._https import Outside
+
+
+class ActionModule(LivchatAction):
+    """See plugins/modules/app_request.py."""
+
+    ARGUMENTS: t.ClassVar = {
+        "entries": {"type": "list", "elements": "dict", "required": True},
+        "address": {"type": "str", "required": True},
+        "ca_file": {"type": "str", "default": ""},
+    }
+
+    def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        if self.check_mode:
+            return {"changed": False}
+        outside = Outside(arguments["address"], arguments["ca_file"], timeout=60)
+        done = [
+            f"{entry['instance']}: {request['name']}"
+            for entry in arguments["entries"]
+            for request in entry["post_install"]
+            if self._send(outside, entry, request)
+        ]
+        return {"changed": bool(done), "done": done}
+
+    def _send(self, outside: Outside, entry: dict[str, t.Any], request: dict[str, t.Any]) -> bool:
+        """Whether the request changed something; not when the app says that it was done before."""
+        names = [secret["name"] for secret in entry["secrets"]]
+        secrets = {f"secrets.{name}": self.secret(f"{request['vault_path']}/{name}") for name in names}
+        body = _render.fill(request["body"], secrets, f"{entry['app']}: post_install")
+        answer = outside.request(request["host"], request["path"], request["method"], body)
+        if answer.status in request["status"]:
+            return True
+        before = request.get("done", {})
+        if answer.status == before.get("status") and before["contains"] in answer.body:
+            return False
+        # The answer may quote what was sent, so it stays out of the message.
+        message = f"{entry['instance']}: {request['name']}: https://{request['host']}{request['path']} answered {answer.status}"
+        raise LivchatError("POST_INSTALL_FAILED", message, {"status": answer.status})

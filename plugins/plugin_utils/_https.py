@@ -1,0 +1,116 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to this collection: may change without notice.
+
+"""HTTPS to a named host at a known address, as a stranger on the Internet sees it: its DNS name, its certificate, its answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+import os
+import socket
+import ssl
+import time
+import typing as t
+
+from ..module_utils._errors import LivchatError
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    status: int
+    body: str
+    issuer: str
+    expires: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Outside:
+    """Where requests go, and what is trusted.
+
+    `resolvers` are asked for names instead of the system's; `ca_file` is trusted instead of the system's authorities.
+    """
+
+    address: str
+    ca_file: str = ""
+    resolvers: tuple[str, ...] = ()
+    timeout: float = 15
+
+    def check_name(self, host: str) -> None:
+        """Raises LivchatError DNS_NOT_RESOLVING unless the name leads to the address."""
+        found = self._resolve(host)
+        if self.address not in found:
+            message = f"{host} resolves to {', '.join(found) or 'nothing'}, not to {self.address}; check the DNS record"
+            raise LivchatError("DNS_NOT_RESOLVING", message, {"host": host, "found": found})
+
+    def _resolve(self, host: str) -> list[str]:
+        if not self.resolvers:
+            try:
+                return sorted({str(one[4][0]) for one in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)})
+            except OSError:
+                return []
+        import dns.exception
+        import dns.resolver
+
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = list(self.resolvers)
+        resolver.lifetime = self.timeout
+        try:
+            return sorted(record.to_text() for record in resolver.resolve(host, "A"))
+        except dns.exception.DNSException:
+            return []
+
+    def request(self, host: str, path: str, method: str = "GET", body: t.Any = None) -> Answer:
+        """One request.
+
+        Raises:
+            LivchatError: HOST_UNREACHABLE or TLS_NOT_TRUSTED.
+        """
+        context = ssl.create_default_context(cafile=os.path.expanduser(self.ca_file) if self.ca_file else None)
+        try:
+            plain = socket.create_connection((self.address, 443), self.timeout)
+            with plain, context.wrap_socket(plain, server_hostname=host) as secure:
+                connection = http.client.HTTPConnection(host, timeout=self.timeout)
+                connection.sock = secure
+                headers = {"Accept": "application/json, */*", "User-Agent": "livchat-setup"}
+                content = None
+                if body is not None:
+                    headers["Content-Type"] = "application/json"
+                    content = json.dumps(body)
+                connection.request(method, path, body=content, headers=headers)
+                response = connection.getresponse()
+                certificate = secure.getpeercert() or {}
+                text = response.read(1_000_000).decode(errors="replace")
+        except ssl.SSLCertVerificationError as error:
+            message = f"the certificate of {host} at {self.address} is not trusted: {error.verify_message}"
+            raise LivchatError("TLS_NOT_TRUSTED", message, {"host": host}) from error
+        except (OSError, http.client.HTTPException) as error:
+            message = f"{host} at {self.address} does not answer: {error or type(error).__name__}"
+            raise LivchatError("HOST_UNREACHABLE", message, {"host": host}) from error
+        issuer = {str(key): str(value) for part in certificate.get("issuer", ()) for key, value in part}  # type: ignore[misc]
+        return Answer(response.status, text, issuer.get("commonName", ""), str(certificate.get("notAfter", "")))
+
+    def wait(self, host: str, path: str, status: t.Sequence[int], patience: float) -> Answer:
+        """The first answer with one of these statuses.
+
+        Raises:
+            LivchatError: what was still wrong when patience (in seconds) ran out.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                self.check_name(host)
+                answer = self.request(host, path)
+                if answer.status in status:
+                    return answer
+                wanted = " or ".join(map(str, status))
+                message = f"https://{host}{path} answers {answer.status}, not {wanted}"
+                problem = LivchatError("HTTP_STATUS", message, {"host": host, "status": answer.status})
+            except LivchatError as error:
+                problem = error
+            if time.monotonic() > deadline:
+                raise problem
+            time.sleep(0.5)
