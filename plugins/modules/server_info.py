@@ -1,0 +1,161 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: server_info
+author: livchat.setup contributors
+version_added: 0.1.0
+short_description: Everything a plan needs to know of a server, in one remote call
+description:
+  - Reads the machine, the Docker engine, and the Swarm's services with their labels.
+  - Works where Docker is not installed yet.
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Read the server
+  livchat.setup.server_info:
+  register: facts
+"""
+
+RETURN = r"""
+server:
+  description: Host name, operating system, processors, memory in MB and disk in GB (of the file system that holds /var/lib).
+  returned: always
+  type: dict
+docker:
+  description: Whether Docker is installed, its version, and the state of its Swarm.
+  returned: always
+  type: dict
+services:
+  description: Swarm's services with stack, image, replicas wanted and running, and their labels.
+  returned: always
+  type: list
+  elements: dict
+networks:
+  description: Names of networks.
+  returned: always
+  type: list
+  elements: str
+secrets:
+  description: Names of Swarm secrets.
+  returned: always
+  type: list
+  elements: str
+configs:
+  description: Names of Swarm configs.
+  returned: always
+  type: list
+  elements: str
+volumes:
+  description: Names of volumes.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+import platform
+import shutil
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._engine import SOCKET, EngineClient
+from ..module_utils._errors import LivchatError, fail
+
+
+class ServerInfo:
+    """Reads one server."""
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    def read(self):
+        facts = {"server": self._server(), "docker": {"installed": os.path.exists(SOCKET), "swarm": {"active": False}}}
+        facts.update(services=[], networks=[], secrets=[], configs=[], volumes=[])
+        if not facts["docker"]["installed"]:
+            return facts
+        info = self._engine.get("/info")
+        swarm = info.get("Swarm", {})
+        active = swarm.get("LocalNodeState") == "active"
+        facts["docker"].update(
+            version=info["ServerVersion"],
+            swarm={
+                "active": active,
+                "node_id": swarm.get("NodeID", ""),
+                "cluster_id": (swarm.get("Cluster") or {}).get("ID", ""),
+                "is_manager": bool(swarm.get("ControlAvailable")),
+            },
+        )
+        facts["networks"] = sorted({one["Name"] for one in self._engine.get("/networks")})
+        facts["volumes"] = sorted(one["Name"] for one in self._engine.get("/volumes")["Volumes"] or [])
+        if swarm.get("ControlAvailable"):
+            facts["services"] = [self._service(one) for one in self._engine.get("/services", status=True)]
+            facts["secrets"] = sorted(one["Spec"]["Name"] for one in self._engine.get("/secrets"))
+            facts["configs"] = sorted(one["Spec"]["Name"] for one in self._engine.get("/configs"))
+        return facts
+
+    @staticmethod
+    def _service(service):
+        spec = service["Spec"]
+        labels = spec.get("Labels") or {}
+        status = service.get("ServiceStatus") or {}
+        return {
+            "name": spec["Name"],
+            "stack": labels.get("com.docker.stack.namespace", ""),
+            "image": spec["TaskTemplate"]["ContainerSpec"]["Image"],
+            "replicas": status.get("DesiredTasks", 0),
+            "running": status.get("RunningTasks", 0),
+            "labels": labels,
+            "update_state": (service.get("UpdateStatus") or {}).get("State", ""),
+        }
+
+    @staticmethod
+    def _server():
+        release = {}
+        with open("/etc/os-release", encoding="utf-8") as handle:
+            for line in handle:
+                key, _, value = line.strip().partition("=")
+                release[key] = value.strip('"')
+        memory = {}
+        with open("/proc/meminfo", encoding="utf-8") as handle:
+            for line in handle:
+                key, _, value = line.partition(":")
+                memory[key] = int(value.split()[0]) // 1024
+        disk = shutil.disk_usage("/var/lib")
+        return {
+            "hostname": platform.node(),
+            "os": {
+                "id": release.get("ID", ""),
+                "version": release.get("VERSION_ID", ""),
+                "codename": release.get("VERSION_CODENAME", ""),
+                "architecture": platform.machine(),
+            },
+            "cpu_cores": os.cpu_count(),
+            "memory_mb": memory["MemTotal"],
+            "memory_free_mb": memory["MemAvailable"],
+            "swap_mb": memory["SwapTotal"],
+            "disk_gb": disk.total // 10**9,
+            "disk_free_gb": disk.free // 10**9,
+        }
+
+
+def main():
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    try:
+        module.exit_json(changed=False, **ServerInfo(EngineClient()).read())
+    except LivchatError as error:
+        fail(module, error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,346 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack
+author: livchat.setup contributors
+version_added: 0.1.0
+short_description: Deploys stacks to Docker Swarm, waits until they are healthy, or puts everything back
+description:
+  - Starts all given stacks together and waits for them together, in one remote call.
+  - When one does not become healthy, every stack of the call is put back to what it was. Volumes are never removed by that.
+  - A stack whose services carry the wanted C(livchat.definition) label and run is left alone.
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would change.
+  diff_mode:
+    support: full
+    description: Shows images, replicas and secrets of each service, before and after.
+options:
+  entries:
+    description: Entries of a plan. Their secrets are read from the vault on the controller.
+    type: list
+    elements: dict
+    default: []
+  stacks:
+    description: Stacks that are no part of the catalogue, such as Traefik.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the stack.
+        type: str
+        required: true
+      compose:
+        description: The stack file.
+        type: dict
+        default: {}
+      secrets:
+        description: Values of its secrets, by the key they have in the stack file.
+        type: dict
+        default: {}
+      configs:
+        description: Contents of its configs, by the key they have in the stack file.
+        type: dict
+        default: {}
+  state:
+    description: Whether the stacks should exist. V(absent) removes their secrets too, and leaves volumes.
+    type: str
+    choices: [present, absent]
+    default: present
+  timeout:
+    description: Seconds all the stacks may take to become healthy.
+    type: int
+    default: 600
+"""
+
+EXAMPLES = r"""
+- name: Deploy what the plan says
+  livchat.setup.stack:
+    entries: "{{ plan.levels[0] }}"
+
+- name: Remove a stack
+  livchat.setup.stack:
+    stacks:
+      - name: n8n
+    state: absent
+"""
+
+RETURN = r"""
+stacks:
+  description: Names of the stacks that changed.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import base64
+import json
+import re
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._engine import EngineClient
+from ..module_utils._errors import LivchatError, fail
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
+INSTANCE_LABEL = "livchat.instance"
+# A task that ends this often is not going to come up.
+PATIENCE = 3
+
+
+class Stacks:
+    """Brings a set of stacks to what is wanted, together."""
+
+    def __init__(self, module, engine):
+        self._module = module
+        self._engine = engine
+        self._deadline = time.monotonic() + module.params["timeout"]
+        self._made = []
+        self._before = {}
+
+    def present(self, stacks):
+        services = self._services()
+        changing = [stack for stack in stacks if not self._same(stack, services)]
+        diff = [self._diff(stack, services) for stack in changing]
+        if changing and not self._module.check_mode:
+            self._before = {
+                service["ID"]: service for service in services.values() if self._stack_of(service) in names(changing)
+            }
+            try:
+                for stack in changing:
+                    self._make_objects("secrets", stack)
+                    self._make_objects("configs", stack)
+                for stack in changing:
+                    self._deploy(stack)
+                self._wait(changing)
+            except LivchatError as error:
+                self._put_back(changing)
+                raise LivchatError(
+                    "STACK_ROLLED_BACK",
+                    f"{', '.join(names(changing))}: {error.message}. Everything was put back.",
+                    error.details,
+                ) from error
+            for stack in changing:
+                self._prune("secrets", stack)
+                self._prune("configs", stack)
+        return {"changed": bool(changing), "stacks": names(changing), "diff": diff}
+
+    def absent(self, stacks):
+        services = self._services()
+        here = [stack for stack in stacks if any(self._stack_of(one) == stack["name"] for one in services.values())]
+        if here and not self._module.check_mode:
+            for stack in here:
+                self._run(["docker", "stack", "rm", stack["name"]])
+            while any(self._tasks(stack["name"]) for stack in here):
+                if time.monotonic() > self._deadline:
+                    raise LivchatError("STACK_REMOVAL_TIMEOUT", f"{', '.join(names(here))}: tasks do not end")
+                time.sleep(0.3)
+            for stack in here:
+                self._prune("secrets", dict(stack, objects={}))
+                self._prune("configs", dict(stack, objects={}))
+        return {"changed": bool(here), "stacks": names(here)}
+
+    # --- what is there
+    def _services(self):
+        return {one["Spec"]["Name"]: one for one in self._engine.get("/services", status=True)}
+
+    @staticmethod
+    def _stack_of(service):
+        return (service["Spec"].get("Labels") or {}).get("com.docker.stack.namespace")
+
+    def _tasks(self, stack):
+        return self._engine.get("/tasks", filters={"label": [f"com.docker.stack.namespace={stack}"]})
+
+    def _same(self, stack, services):
+        mine = [one for one in services.values() if self._stack_of(one) == stack["name"]]
+        if len(mine) != len(stack["compose"]["services"]):
+            return False
+        for service in mine:
+            status = service["ServiceStatus"]
+            if (service["Spec"]["Labels"] or {}).get("livchat.definition") != stack["definition_hash"]:
+                return False
+            if status["RunningTasks"] < status["DesiredTasks"]:
+                return False
+        return True
+
+    def _diff(self, stack, services):
+        before, after = {}, {}
+        for service in services.values():
+            if self._stack_of(service) == stack["name"]:
+                container = service["Spec"]["TaskTemplate"]["ContainerSpec"]
+                before[service["Spec"]["Name"]] = {
+                    "image": container["Image"].split("@")[0],
+                    "environment": sorted(container.get("Env") or []),
+                    "replicas": service["ServiceStatus"]["DesiredTasks"],
+                    "secrets": sorted(one["SecretName"] for one in container.get("Secrets") or []),
+                }
+        known = {key: one["name"] for key, one in stack["compose"].get("secrets", {}).items()}
+        for name, service in stack["compose"]["services"].items():
+            after[f"{stack['name']}_{name}"] = {
+                "image": service["image"],
+                "environment": sorted(f"{key}={value}" for key, value in service.get("environment", {}).items()),
+                "replicas": service["deploy"].get("replicas", 1),
+                "secrets": sorted(known[one["source"]] for one in service.get("secrets", [])),
+            }
+        as_text = [json.dumps(side, indent=2, sort_keys=True) + "\n" for side in (before, after)]
+        return {"header": f"stack {stack['name']}", "before": as_text[0], "after": as_text[1]}
+
+    # --- changing it
+    def _make_objects(self, kind, stack):
+        """Secrets or configs of the stack that do not exist yet. Their names carry a hash of their content."""
+        existing = {one["Spec"]["Name"] for one in self._engine.get(f"/{kind}")}
+        for name, content in stack[kind].items():
+            if name not in existing:
+                body = {
+                    "Name": name,
+                    "Data": base64.b64encode(content.encode()).decode(),
+                    "Labels": {INSTANCE_LABEL: stack["name"]},
+                }
+                created = self._engine.call("POST", f"/{kind}/create", body=body)
+                self._made.append(f"/{kind}/{created['ID']}")
+
+    def _deploy(self, stack):
+        self._run(
+            ["docker", "stack", "deploy", "--prune", "--compose-file", "-", stack["name"]],
+            data=json.dumps(stack["compose"], sort_keys=True),
+        )
+
+    def _run(self, command, data=None):
+        code, _out, err = self._module.run_command(command, data=data)
+        if code:
+            raise LivchatError("STACK_DEPLOY_FAILED", f"{' '.join(command[:3])}: {err.strip()}")
+
+    def _wait(self, stacks):
+        waiting = {f"{stack['name']}_{name}" for stack in stacks for name in stack["compose"]["services"]}
+        while waiting:
+            services = self._services()
+            tasks = [task for stack in stacks for task in self._tasks(stack["name"])]
+            for name in sorted(waiting):
+                service = services[name]
+                mine = [task for task in tasks if task["ServiceID"] == service["ID"]]
+                if self._converged(service, mine):
+                    waiting.discard(name)
+                else:
+                    self._check_failure(service, mine)
+            if waiting and time.monotonic() > self._deadline:
+                raise LivchatError("STACK_DEPLOY_FAILED", f"not healthy in time: {', '.join(sorted(waiting))}")
+            if waiting:
+                time.sleep(0.3)
+
+    @staticmethod
+    def _converged(service, tasks):
+        """Enough tasks of the wanted form run. With a healthcheck, Swarm calls a task running once it is healthy."""
+        wanted = service["Spec"]["TaskTemplate"]["ContainerSpec"]
+        running = [
+            task
+            for task in tasks
+            if task["DesiredState"] == "running"
+            and task["Status"]["State"] == "running"
+            and task["Spec"]["ContainerSpec"] == wanted
+        ]
+        replicas = service["Spec"]["Mode"].get("Replicated", {}).get("Replicas", 1)
+        updating = (service.get("UpdateStatus") or {}).get("State") in ("updating", "rollback_started")
+        return len(running) >= replicas and not updating
+
+    def _check_failure(self, service, tasks):
+        name = service["Spec"]["Name"]
+        before = self._before.get(service["ID"])
+        update = service.get("UpdateStatus") or {}
+        earlier = ((before or {}).get("UpdateStatus") or {}).get("StartedAt")
+        if (
+            update.get("State") in ("paused", "rollback_completed", "rollback_paused")
+            and update.get("StartedAt") != earlier
+        ):
+            raise LivchatError("STACK_DEPLOY_FAILED", f"{name}: {update.get('Message', update['State'])}")
+        started = (before or service)["UpdatedAt" if before else "CreatedAt"]
+        failed = [
+            task for task in tasks if task["Status"]["State"] in ("failed", "rejected") and task["CreatedAt"] >= started
+        ]
+        if len(failed) >= PATIENCE:
+            last = max(failed, key=lambda task: task["CreatedAt"])
+            reason = last["Status"].get("Err") or last["Status"].get("Message", "")
+            details = {"service": name, "task_error": reason, "log": self._log(last["ID"])}
+            raise LivchatError("STACK_DEPLOY_FAILED", f"{name}: its task fails: {reason}", details)
+
+    def _log(self, task):
+        """The task's last words. The module's no_log values are taken out of them by Ansible."""
+        _code, out, err = self._module.run_command(["docker", "service", "logs", "--raw", "--tail", "20", task])
+        return (out + err).splitlines()[-20:]
+
+    def _put_back(self, stacks):
+        services = self._services()
+        for service in services.values():
+            if self._stack_of(service) not in names(stacks):
+                continue
+            old = self._before.get(service["ID"])
+            if old is None:
+                self._engine.call("DELETE", f"/services/{service['ID']}")
+            elif old["Spec"] != service["Spec"]:
+                path = f"/services/{service['ID']}/update"
+                self._engine.call("POST", path, {"version": service["Version"]["Index"]}, old["Spec"])
+        # A secret cannot be removed while a task that is ending still has it; the next success prunes it then.
+        for path in self._made:
+            self._forget(path)
+
+    def _prune(self, kind, stack):
+        """Earlier secrets or configs of the stack."""
+        for one in self._engine.get(f"/{kind}", filters={"label": [f"{INSTANCE_LABEL}={stack['name']}"]}):
+            if one["Spec"]["Name"] not in stack[kind]:
+                self._forget(f"/{kind}/{one['ID']}")
+
+    def _forget(self, path):
+        try:
+            self._engine.call("DELETE", path)
+        except LivchatError as error:
+            if error.code != "ENGINE_ERROR":
+                raise
+
+
+def names(stacks):
+    return [stack["name"] for stack in stacks]
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "entries": {"type": "list", "elements": "dict", "default": []},
+            "stacks": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "compose": {"type": "dict", "default": {}},
+                    "secrets": {"type": "dict", "default": {}, "no_log": True},
+                    "configs": {"type": "dict", "default": {}},
+                },
+            },
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "timeout": {"type": "int", "default": 600},
+        },
+        supports_check_mode=True,
+    )
+    stacks = module.params["stacks"]
+    try:
+        for stack in stacks:
+            if not NAME.fullmatch(stack["name"]):
+                message = f"stacks: name {stack['name']!r} must match {NAME.pattern}"
+                raise LivchatError("STACK_NAME_INVALID", message)
+            services = stack["compose"].get("services", {}).values()
+            hashes = {service["deploy"]["labels"]["livchat.definition"] for service in services}
+            stack["definition_hash"] = hashes.pop() if len(hashes) == 1 else ""
+        worker = Stacks(module, EngineClient())
+        module.exit_json(**(worker.present if module.params["state"] == "present" else worker.absent)(stacks))
+    except LivchatError as error:
+        fail(module, error)
+
+
+if __name__ == "__main__":
+    main()
