@@ -18,6 +18,8 @@ from ..module_utils._errors import LivchatError
 
 # How many backups of a file are kept.
 BACKUPS = 10
+# A change takes milliseconds; who waits longer than this waits for something that hangs.
+LOCK_PATIENCE = 30.0
 
 
 class Home:
@@ -31,27 +33,55 @@ class Home:
         return os.path.join(self.path, *names)
 
     def make(self) -> None:
+        """Makes the folder, and closes one that others can look into."""
         os.makedirs(self.path, mode=0o700, exist_ok=True)
+        if os.stat(self.path).st_mode & 0o077:
+            os.chmod(self.path, 0o700)
 
     @contextlib.contextmanager
-    def lock(self) -> t.Iterator[None]:
-        """One writer at a time, over processes; the kernel lets go of it when a process dies."""
+    def lock(self, patience: float = LOCK_PATIENCE) -> t.Iterator[None]:
+        """One writer at a time, over processes; the kernel lets go of it when a process dies.
+
+        Raises:
+            LivchatError: HOME_LOCKED, when another holds it for longer than that.
+        """
         self.make()
+        deadline = time.monotonic() + patience
         with open(self.file(".lock"), "w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() > deadline:
+                        message = f"another process has been changing {self.path} for {patience:g} s; try again"
+                        raise LivchatError("HOME_LOCKED", message, {"home": self.path}, retry_after=10) from error
+                    time.sleep(0.02)
             yield
 
     def read(self, name: str) -> str | None:
+        """The file's text, or None when there is no such file.
+
+        Raises:
+            LivchatError: HOME_DAMAGED, when it is no text; HOME_UNREADABLE, when the system refuses it.
+        """
         try:
             with open(self.file(name), encoding="utf-8") as handle:
                 return handle.read()
         except FileNotFoundError:
             return None
+        except UnicodeDecodeError as error:
+            raise self.damaged(name, "it is no text") from error
+        except OSError as error:
+            message = f"{self.file(name)} cannot be read: {error.strerror}"
+            raise LivchatError("HOME_UNREADABLE", message, {"file": self.file(name)}) from error
 
     def write(self, name: str, text: str) -> None:
         """Replaces a file at once: after a crash it holds the old text or the new, never a part."""
         self.make()
         target = self.file(name)
+        folder = os.path.dirname(target)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
         if os.path.exists(target):
             self._back_up(name)
         temporary = f"{target}.{os.getpid()}.tmp"
@@ -66,27 +96,58 @@ class Home:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
-        folder = os.open(self.path, os.O_RDONLY)
+        place = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(place)
         finally:
-            os.close(folder)
+            os.close(place)
 
-    def damaged(self, name: str, why: str) -> LivchatError:
-        """The error for a file that cannot be read: it names the newest backup and leaves the file alone."""
-        backups = self._backups(name)
-        cure = f"Restore the newest backup: cp {backups[-1]} {self.file(name)}" if backups else "There is no backup."
-        return LivchatError(
-            "HOME_DAMAGED", f"{self.file(name)} cannot be read: {why}. {cure}", {"file": self.file(name)}
-        )
+    def append(self, name: str, line: str) -> None:
+        """Adds a line in one write, so that lines of several processes never mix."""
+        self.make()
+        descriptor = os.open(self.file(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(descriptor, (line.replace("\n", " ") + "\n").encode())
+        finally:
+            os.close(descriptor)
 
-    def _backups(self, name: str) -> list[str]:
+    def damaged(self, name: str, why: str, good: t.Callable[[str], object] | None = None) -> LivchatError:
+        """The error for a file that cannot be understood: it names the newest backup that can, and leaves the file alone.
+
+        `good` is given a backup's text and raises when that is damaged too.
+        """
+        file = self.file(name)
+        backup = next((one for one in reversed(self.backups(name)) if self._is_good(one, good)), None)
+        cure = f"Restore the newest good backup: cp {backup} {file}" if backup else "There is no good backup."
+        details = {"file": file, "backup": backup}
+        return LivchatError("HOME_DAMAGED", f"{file} cannot be understood: {why}. {cure}", details)
+
+    def backups(self, name: str) -> list[str]:
+        """Paths of the file's backups, oldest first."""
         folder = self.file("backups")
+        prefix = self._backup_prefix(name)
         found = os.listdir(folder) if os.path.isdir(folder) else []
-        return sorted(os.path.join(folder, one) for one in found if one.startswith(f"{name}."))
+        mine = [one for one in found if one.startswith(prefix) and one[len(prefix) :].isdigit()]
+        return [os.path.join(folder, one) for one in sorted(mine, key=lambda one: int(one[len(prefix) :]))]
+
+    @staticmethod
+    def _is_good(path: str, good: t.Callable[[str], object] | None) -> bool:
+        try:
+            with open(path, encoding="utf-8") as handle:
+                text = handle.read()
+            if good:
+                good(text)
+        # Whatever a reader says of a damaged text, that text is not the one to restore.
+        except Exception:
+            return False
+        return True
+
+    @staticmethod
+    def _backup_prefix(name: str) -> str:
+        return f"{name.replace(os.sep, '-')}."
 
     def _back_up(self, name: str) -> None:
         os.makedirs(self.file("backups"), mode=0o700, exist_ok=True)
-        shutil.copy2(self.file(name), self.file("backups", f"{name}.{time.time_ns()}"))
-        for old in self._backups(name)[:-BACKUPS]:
+        shutil.copy2(self.file(name), self.file("backups", f"{self._backup_prefix(name)}{time.time_ns()}"))
+        for old in self.backups(name)[:-BACKUPS]:
             os.unlink(old)

@@ -63,8 +63,15 @@ class Outside:
         except dns.exception.DNSException:
             return []
 
-    def request(self, host: str, path: str, method: str = "GET", body: t.Any = None) -> Answer:
-        """One request.
+    def request(
+        self,
+        host: str,
+        path: str,
+        method: str = "GET",
+        body: t.Any = None,
+        headers: t.Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request; a body is sent as JSON.
 
         Raises:
             LivchatError: HOST_UNREACHABLE or TLS_NOT_TRUSTED.
@@ -75,12 +82,9 @@ class Outside:
             with plain, context.wrap_socket(plain, server_hostname=host) as secure:
                 connection = http.client.HTTPConnection(host, timeout=self.timeout)
                 connection.sock = secure
-                headers = {"Accept": "application/json, */*", "User-Agent": "livchat-setup"}
-                content = None
-                if body is not None:
-                    headers["Content-Type"] = "application/json"
-                    content = json.dumps(body)
-                connection.request(method, path, body=content, headers=headers)
+                content = None if body is None else json.dumps(body)
+                sent = {"Accept": "application/json, */*", "Content-Type": "application/json", **(headers or {})}
+                connection.request(method, path, body=content, headers=sent)
                 response = connection.getresponse()
                 certificate = secure.getpeercert() or {}
                 text = response.read(1_000_000).decode(errors="replace")

@@ -50,11 +50,11 @@ def check(key: str, value: t.Any) -> None:
     """Raises LivchatError SETTING_INVALID unless the key is known and the value is of its kind."""
     if key not in DEFAULTS:
         near = difflib.get_close_matches(key, DEFAULTS, 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(DEFAULTS)}."
         raise LivchatError("SETTING_INVALID", f"config.yaml: there is no setting {key}.{hint}", {"key": key})
     wanted = type(DEFAULTS[key])
-    if not isinstance(value, wanted):
-        name = {"str": "a text", "list": "a list"}[wanted.__name__]
+    if not isinstance(value, wanted) or (wanted is list and not all(isinstance(one, str) for one in value)):
+        name = {"str": "a text", "list": "a list of texts"}[wanted.__name__]
         raise LivchatError("SETTING_INVALID", f"config.yaml: {key} must be {name}, not {value!r}", {"key": key})
     if key in ALLOWED and value not in ALLOWED[key]:
         raise LivchatError(
@@ -86,10 +86,9 @@ class Settings:
         if text is None:
             return {}
         try:
-            tree = yaml.safe_load(text) or {}
-        except yaml.YAMLError as error:
-            raise self._home.damaged("config.yaml", str(error).replace("\n", " ")) from error
-        flat = dict(_flatten(tree))
+            flat = _parsed(text)
+        except (yaml.YAMLError, ValueError) as error:
+            raise self._home.damaged("config.yaml", " ".join(str(error).split()), _parsed) from error
         for key, value in flat.items():
             check(key, value)
         return flat
@@ -114,10 +113,20 @@ class Settings:
         return True
 
 
-def _flatten(tree: t.Any, prefix: str = "") -> t.Iterator[tuple[str, t.Any]]:
-    for key, value in tree.items() if isinstance(tree, dict) else ():
+def _parsed(text: str) -> dict[str, t.Any]:
+    tree = yaml.safe_load(text)
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ValueError("it must hold sections such as `dns:` with settings under them")
+    return dict(_flatten(tree))
+
+
+def _flatten(tree: dict[t.Any, t.Any], prefix: str = "") -> t.Iterator[tuple[str, t.Any]]:
+    for key, value in tree.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):
             yield from _flatten(value, f"{name}.")
-        else:
+        # `dns:` or `zone:` with nothing behind it sets nothing.
+        elif value is not None or not any(known == name or known.startswith(f"{name}.") for known in DEFAULTS):
             yield name, value

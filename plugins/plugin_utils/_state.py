@@ -33,17 +33,16 @@ class State:
         if text is None:
             return {"version": 1, "servers": {}, "applications": {}, "deployments": []}
         try:
-            tree = json.loads(text)
-            if tree["version"] != 1 or any(not isinstance(tree[kind], dict) for kind in KINDS):
-                raise ValueError("it has another form")
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._home.damaged(FILE, str(error)) from error
-        return tree  # type: ignore[no-any-return]
+            return _parsed(text)
+        except ValueError as error:
+            raise self._home.damaged(FILE, str(error), _parsed) from error
 
     def put(self, kind: str, key: str, value: dict[str, t.Any]) -> bool:
+        """Sets fields of a server (key NAME) or an application (key NAME/INSTANCE); whether that changed anything."""
         return self._change(lambda tree: tree[kind].__setitem__(key, {**tree[kind].get(key, {}), **value}))
 
     def remove(self, kind: str, key: str) -> bool:
+        """Forgets one; whether it was there."""
         return self._change(lambda tree: tree[kind].pop(key, None))
 
     def remove_server(self, name: str) -> bool:
@@ -56,11 +55,15 @@ class State:
 
         return self._change(forget)
 
-    def add_deployment(self, deployment: dict[str, t.Any]) -> None:
-        def add(tree: dict[str, t.Any]) -> None:
-            tree["deployments"] = [*tree["deployments"], deployment][-DEPLOYMENTS:]
+    def put_deployment(self, deployment: dict[str, t.Any]) -> bool:
+        """Adds a deployment, or changes the one with its id; whether that changed anything."""
 
-        self._change(add)
+        def put(tree: dict[str, t.Any]) -> None:
+            known = {one["id"]: one for one in tree["deployments"]}
+            known[deployment["id"]] = {**known.get(deployment["id"], {}), **deployment}
+            tree["deployments"] = list(known.values())[-DEPLOYMENTS:]
+
+        return self._change(put)
 
     def _change(self, work: t.Callable[[dict[str, t.Any]], t.Any]) -> bool:
         with self._home.lock():
@@ -79,3 +82,17 @@ class State:
         for name, server in tree["servers"].items():
             mine = (key.split("/", 1)[1] for key in tree["applications"] if key.startswith(f"{name}/"))
             server["applications"] = sorted(mine)
+
+
+def _parsed(text: str) -> dict[str, t.Any]:
+    """The tree in the text; ValueError when it is not one of ours."""
+    tree = json.loads(text)
+    whole = (
+        isinstance(tree, dict)
+        and tree.get("version") == 1
+        and all(isinstance(tree.get(kind), dict) for kind in KINDS)
+        and isinstance(tree.get("deployments"), list)
+    )
+    if not whole:
+        raise ValueError("it has another form than version 1 of it")
+    return tree  # type: ignore[no-any-return]

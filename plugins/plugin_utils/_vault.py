@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import re
 import secrets
 import string
 import typing as t
@@ -30,8 +32,12 @@ ALPHABETS = {
 ENVIRONMENT = {"tokens/hetzner": "HCLOUD_TOKEN", "tokens/cloudflare": "CLOUDFLARE_API_TOKEN"}
 
 
+# Names in a path; a server's name may hold dots.
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+
+
 def generate(length: int = 32, charset: str = "alphanumeric") -> str:
-    """A new secret; an alphanumeric one has a lower case letter, an upper case one and a digit, as applications demand."""
+    """A new secret; an alphanumeric one has a lower and an upper case letter and a digit, as applications demand."""
     while True:
         value = "".join(secrets.choice(ALPHABETS[charset]) for _ in range(length))
         if charset == "hex" or (value.lower() != value != value.upper() and any(map(str.isdigit, value))):
@@ -51,7 +57,7 @@ class Vault:
 
     def get(self, path: str) -> str | None:
         """The secret at that path; for a token, the environment's when the vault has none."""
-        found = _find(self._load(), path.split("/"))
+        found = _find(self._load(), _keys(path))
         if found is None and path in ENVIRONMENT:
             return os.environ.get(ENVIRONMENT[path]) or None
         return found if isinstance(found, str) else None
@@ -64,26 +70,39 @@ class Vault:
         """Keeps several secrets in one write; whether that changed anything."""
         with self._home.lock():
             tree = self._load()
-            if all(_find(tree, path.split("/")) == value for path, value in values.items()):
+            if all(_find(tree, _keys(path)) == value for path, value in values.items()):
                 return False
             for path, value in values.items():
-                place = tree
-                *folders, last = path.split("/")
-                for folder in folders:
-                    place = place.setdefault(folder, {})
-                place[last] = value
+                _put(tree, path, value)
             self._save(tree)
         return True
+
+    def get_or_create(self, path: str, length: int = 32, charset: str = "alphanumeric") -> str:
+        """The secret at that path, generated when there is none."""
+        self.create_missing({path: {"length": length, "charset": charset}})
+        return str(self.get(path))
+
+    def create_missing(self, wanted: dict[str, dict[str, t.Any]]) -> list[str]:
+        """Generates those that are not there, in one write; the paths of the new ones.
+
+        Looking and writing happen under one lock, so that of two runs at once one makes a secret and the other finds it.
+        """
+        with self._home.lock():
+            tree = self._load()
+            missing = [path for path in sorted(wanted) if _find(tree, _keys(path)) is None]
+            for path in missing:
+                _put(tree, path, generate(**wanted[path]))
+            if missing:
+                self._save(tree)
+        return missing
 
     def delete(self, path: str) -> bool:
         """Forgets the secret, or all below the path; whether there was something."""
         with self._home.lock():
             tree = self._load()
-            *folders, last = path.split("/")
-            place: t.Any = tree
-            for folder in folders:
-                place = place.get(folder, {})
-            if last not in place:
+            *folders, last = _keys(path)
+            place = _find(tree, folders)
+            if not isinstance(place, dict) or last not in place:
                 return False
             del place[last]
             self._save(tree)
@@ -98,19 +117,20 @@ class Vault:
         except FileNotFoundError:
             return {}
         version = (stat.st_mtime_ns, stat.st_ino)
-        if self._opened and self._opened[0] == version:
-            return self._opened[1]
-        text = self._home.read(FILE) or ""
-        if not text.startswith("$ANSIBLE_VAULT;"):
-            raise self._home.damaged(FILE, "it is no Ansible Vault")
+        if not self._opened or self._opened[0] != version:
+            self._opened = (version, self._open(self._home.read(FILE) or ""))
+        return copy.deepcopy(self._opened[1])
+
+    def _open(self, text: str) -> dict[str, t.Any]:
+        library = self._library()
         try:
-            tree = json.loads(self._library().decrypt(text))
-        except AnsibleError as error:
-            raise LivchatError("VAULT_LOCKED", f"{self._home.file(FILE)} does not open with this password") from error
+            return _parsed(text, library)
         except ValueError as error:
-            raise self._home.damaged(FILE, "its content is no JSON") from error
-        self._opened = (version, tree)
-        return tree  # type: ignore[no-any-return]
+            raise self._home.damaged(FILE, str(error), lambda backup: _parsed(backup, library)) from error
+        except AnsibleError as error:
+            # A wrong password and a damaged cipher text look the same.
+            message = f"{self._home.file(FILE)} does not open with this password: a wrong one, or a damaged file"
+            raise LivchatError("VAULT_LOCKED", message, {"backups": self._home.backups(FILE)[-1:]}) from error
 
     def _save(self, tree: dict[str, t.Any]) -> None:
         encrypted = self._library().encrypt(json.dumps(tree, sort_keys=True))
@@ -128,15 +148,19 @@ class Vault:
         if path:
             try:
                 with open(os.path.expanduser(path), "rb") as handle:
-                    return handle.read().strip()
+                    password = handle.read().strip()
             except OSError as error:
                 raise LivchatError("VAULT_LOCKED", f"the vault's password file {path}: {error.strerror}") from error
+            if not password:
+                raise LivchatError("VAULT_LOCKED", f"the vault's password file {path} is empty")
+            return password
         try:
-            import keyring
+            # Importing it costs 100 ms, and where it is missing there are other ways to give the password.
+            import keyring  # noqa: PLC0415
 
             if kept := keyring.get_password(KEYRING_SERVICE, self._home.path):
                 return kept.encode()
-        except Exception:  # noqa: BLE001, S110  # no keyring here, however it says so, is no password
+        except Exception:  # noqa: S110  # no keyring here, however it says so, is no password
             pass
         raise LivchatError(
             "VAULT_LOCKED",
@@ -150,3 +174,38 @@ def _find(tree: t.Any, keys: list[str]) -> t.Any:
             return None
         tree = tree[key]
     return tree
+
+
+def _parsed(text: str, library: VaultLib) -> dict[str, t.Any]:
+    """The secrets in the file's text; ValueError when it is no vault of ours, AnsibleError when it does not open."""
+    if not text.startswith("$ANSIBLE_VAULT;"):
+        raise ValueError("it is no Ansible Vault")
+    # What json says of a text quotes it, and this one is secret.
+    try:
+        tree = json.loads(library.decrypt(text))
+    except ValueError:
+        tree = None
+    if not isinstance(tree, dict):
+        raise ValueError("its content is no JSON object")
+    return tree
+
+
+def _keys(path: str) -> list[str]:
+    if not _PATH.fullmatch(path):
+        message = (
+            f"{path!r} is no path of the vault: names of letters, digits and ._- joined by /, such as tokens/hetzner"
+        )
+        raise LivchatError("VAULT_PATH_INVALID", message, {"path": path})
+    return path.split("/")
+
+
+def _put(tree: dict[str, t.Any], path: str, value: str) -> None:
+    place = tree
+    *folders, last = _keys(path)
+    for folder in folders:
+        place = place.setdefault(folder, {})
+        if not isinstance(place, dict):
+            raise LivchatError("VAULT_PATH_INVALID", f"{path}: {folder} is a secret already", {"path": path})
+    if isinstance(place.get(last), dict):
+        raise LivchatError("VAULT_PATH_INVALID", f"{path}: there are secrets below it already", {"path": path})
+    place[last] = value

@@ -71,6 +71,7 @@ FROM {base_tag(release)}
 RUN apt-get update -qq \\
  && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends {VPS_PACKAGES} >/dev/null \\
  && rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_* \\
+ && touch -d 2000-01-01 /var/lib/apt/lists \\
  && : > /etc/machine-id \\
  && printf 'datasource_list: [NoCloud]\\n' > /etc/cloud/cloud.cfg.d/90-lab.cfg \\
  && printf 'network: {{config: disabled}}\\n' > /etc/cloud/cloud.cfg.d/91-network.cfg

@@ -1,0 +1,43 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The action plugin of the same name does the work, on the controller.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: secret
+author: livchat.setup contributors
+version_added: 0.1.0
+short_description: Makes the secrets that do not exist yet
+description:
+  - Generates secrets once and keeps them in the vault. A secret that exists is never changed.
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would be made.
+  diff_mode:
+    support: none
+    description: The result says what changed.
+options:
+  entries:
+    description: Entries of a plan.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Make the secrets of a level
+  livchat.setup.secret:
+    entries: "{{ planned.plan.levels[0] }}"
+"""
+
+RETURN = r"""
+created:
+  description: Paths of the new secrets in the vault.
+  returned: success
+  type: list
+  elements: str
+"""

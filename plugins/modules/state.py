@@ -1,0 +1,57 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The action plugin of the same name does the work, on the controller.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: state
+author: livchat.setup contributors
+version_added: 0.1.0
+short_description: Keeps the index of servers and applications
+description:
+  - Changes C(state.json) in the operator's home, whole or not at all.
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing.
+  diff_mode:
+    support: none
+    description: The result says what changed.
+options:
+  server:
+    description: Name of the server.
+    type: str
+    required: true
+  state:
+    description: V(absent) forgets the instances, or the server with its applications and secrets.
+    type: str
+    choices: [present, absent]
+    default: present
+  record:
+    description: Fields of the server.
+    type: dict
+  applications:
+    description: Entries of a plan that are installed now.
+    type: list
+    elements: dict
+    default: []
+  instances:
+    description: Instances to forget.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Forget a server
+  livchat.setup.state:
+    server: prod
+    state: absent
+"""
+
+RETURN = r"""
+{}
+"""

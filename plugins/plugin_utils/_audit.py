@@ -1,0 +1,81 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to this collection: may change without notice.
+
+"""audit.jsonl: who did what to which server, when, and how it ended. Lines are only ever added."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import json
+import os
+import re
+import typing as t
+
+from ._home import Home
+
+FILE = "audit.jsonl"
+REDACTED = "(redacted)"
+# A name that says that its value is a secret; `password_file` and the like only say where one is.
+_SECRET = re.compile(r"(pass(word|wd|phrase)?|secret|token|api_?key|private_?key|credential|authorization)s?$", re.I)
+# A line is one write, and a write is whole only up to what a file system takes at once.
+LONGEST = 2000
+
+
+def redacted(value: t.Any, name: str = "") -> t.Any:
+    """The value without what its names say is secret, at any depth; long texts cut."""
+    if name and _SECRET.search(name) and value not in (None, "", [], {}):
+        return REDACTED
+    if isinstance(value, dict):
+        return {str(key): redacted(one, str(key)) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redacted(one) for one in value]
+    if isinstance(value, str) and len(value) > LONGEST:
+        return value[:LONGEST] + "…"
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def actor() -> str:
+    """Who asked: what the front door says (LIVCHAT_ACTOR), else the user of the system."""
+    try:
+        return os.environ.get("LIVCHAT_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+class Audit:
+    """The audit log of a home.
+
+    >>> Audit(Home()).add("deploy", "prod", {"apps": "n8n"}, "success", 41.2)  # doctest: +SKIP
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def add(
+        self, operation: str, target: str, parameters: dict[str, t.Any], outcome: str, duration: float, **more: t.Any
+    ) -> None:
+        """Adds a line: `outcome` is success, failed or unreachable, `duration` is in seconds."""
+        line = {
+            "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+            "actor": actor(),
+            "operation": operation,
+            "target": target,
+            "parameters": redacted(parameters),
+            "outcome": outcome,
+            "duration": round(duration, 3),
+            **redacted(more),
+        }
+        self._home.append(FILE, json.dumps(line, sort_keys=False, ensure_ascii=False))
+
+    def lines(self) -> list[dict[str, t.Any]]:
+        """What is in the log, oldest first; a line cut by a full disk is left out."""
+        result = []
+        for line in (self._home.read(FILE) or "").splitlines():
+            try:
+                result.append(json.loads(line))
+            except ValueError:
+                continue
+        return result
