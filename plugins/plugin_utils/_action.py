@@ -18,7 +18,7 @@ from ._state import State
 from ._vault import Vault
 
 
-class LivchatAction(ActionBase):
+class LivchatAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """An action plugin: checks its arguments, does its work, answers with a result or with an error's object.
 
     A subclass says what it takes in ARGUMENTS (as AnsibleModule's argument_spec) and does it in `work`.

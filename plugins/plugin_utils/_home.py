@@ -112,7 +112,7 @@ class Home:
             os.close(descriptor)
 
     def damaged(self, name: str, why: str, good: t.Callable[[str], object] | None = None) -> LivchatError:
-        """The error for a file that cannot be understood: it names the newest backup that can, and leaves the file alone.
+        """The error for a file that cannot be understood. It names the newest good backup and leaves the file alone.
 
         `good` is given a backup's text and raises when that is damaged too.
         """

@@ -3,7 +3,7 @@
 
 # PRIVATE to this collection: may change without notice.
 
-"""HTTPS to a named host at a known address, as a stranger on the Internet sees it: its DNS name, its certificate, its answer."""
+"""HTTPS to a named host at a known address, as a stranger sees it: its DNS name, its certificate, its answer."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ class Outside:
                 return sorted({str(one[4][0]) for one in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)})
             except OSError:
                 return []
-        import dns.exception
-        import dns.resolver
+        # Only who names resolvers needs the library.
+        import dns.exception  # noqa: PLC0415
+        import dns.resolver  # noqa: PLC0415
 
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers = list(self.resolvers)
@@ -94,7 +95,8 @@ class Outside:
         except (OSError, http.client.HTTPException) as error:
             message = f"{host} at {self.address} does not answer: {error or type(error).__name__}"
             raise LivchatError("HOST_UNREACHABLE", message, {"host": host}) from error
-        issuer = {str(key): str(value) for part in certificate.get("issuer", ()) for key, value in part}  # type: ignore[misc]
+        parts: t.Any = certificate.get("issuer", ())
+        issuer = {str(key): str(value) for part in parts for key, value in part}
         return Answer(response.status, text, issuer.get("commonName", ""), str(certificate.get("notAfter", "")))
 
     def wait(self, host: str, path: str, status: t.Sequence[int], patience: float) -> Answer:

@@ -14,11 +14,17 @@ import typing as t
 from ..module_utils._errors import LivchatError
 from . import _render
 from ._catalog import Catalog
-from ._resolver import Instance, levels
+from ._resolver import Instance, levels, parse, version_matches
 
 DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
+SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # Logical databases a Redis of ours has (--databases in its definition).
 REDIS_DATABASES = 256
+# What Swarm and MySQL allow for names.
+SERVICE_LENGTH = 63
+SECRET_LENGTH = 64
+MYSQL_USER_LENGTH = 32
+_HOST_RULE = re.compile(r"Host\(`([^`]+)`\)")
 
 
 @dataclasses.dataclass
@@ -36,6 +42,9 @@ class Request:
 class Planner:
     """Computes one server's plan.
 
+    `facts` is what `livchat.setup.server_info` found, `vault_get` gives the secret at a path, or None while there is
+    none. Only the secrets' hashes enter the plan.
+
     Raises:
         LivchatError: what is asked for cannot be had; the message says why and what to do.
     """
@@ -48,22 +57,20 @@ class Planner:
         self._catalog = catalog
         self._vault_get = vault_get
         self._redis_taken: dict[str, dict[str, int]] = {}
+        self._asked: set[str] = set()
         self._entries: dict[str, dict[str, t.Any]] = {}
 
     def plan(self) -> dict[str, t.Any]:
         request = self._request
-        if not self._facts["docker"].get("swarm", {}).get("active"):
-            raise LivchatError(
-                "SERVER_NOT_READY",
-                f"{request.server} runs no Docker Swarm: set it up first (livchat-setup server setup {request.server})",
-                {"server": request.server},
-            )
-        if not DOMAIN.fullmatch(request.domain):
-            message = f"{request.server}: domain {request.domain!r} is not a host name such as prod.example.com"
-            raise LivchatError("DOMAIN_INVALID", message, {"domain": request.domain})
+        self._check_request()
         wanted = levels(request.apps, self._catalog)
-        for instance in (one for level in wanted for one in level):
-            self._entries[instance.name] = self._entry(instance)
+        self._asked = {name for _, name in parse(request.apps)}
+        instances = [one for level in wanted for one in level]
+        self._check_variables([one.name for one in instances])
+        for number, level in enumerate(wanted):
+            for instance in level:
+                self._entries[instance.name] = {**self._entry(instance), "level": number}
+        self._check_hosts()
         planned = [[self._entries[instance.name] for instance in level] for level in wanted]
         changes = [entry for level in planned for entry in level if entry["action"] != "none"]
         self._check_resources([entry for entry in changes if entry["action"] == "install"])
@@ -79,8 +86,47 @@ class Planner:
             "dns_records": [{"name": host, "type": "A", "value": request.address} for host in hosts],
         }
 
+    def _check_request(self) -> None:
+        request = self._request
+        if not SERVER.fullmatch(request.server):
+            message = f"server: {request.server!r} is no name; letters, digits and ._- are allowed"
+            raise LivchatError("REQUEST_INVALID", message, {"server": request.server})
+        if not self._facts["docker"].get("swarm", {}).get("active"):
+            raise LivchatError(
+                "SERVER_NOT_READY",
+                f"{request.server} runs no Docker Swarm: set it up first (livchat-setup server setup {request.server})",
+                {"server": request.server},
+            )
+        if not DOMAIN.fullmatch(request.domain):
+            message = f"{request.server}: domain {request.domain!r} is not a host name such as prod.example.com"
+            raise LivchatError("DOMAIN_INVALID", message, {"domain": request.domain})
+
+    def _check_variables(self, instances: list[str]) -> None:
+        for name, values in self._request.variables.items():
+            if name not in instances:
+                message = f"variables: {name!r} is no instance of this plan; there are: {', '.join(instances)}"
+                raise LivchatError("VARIABLE_INVALID", message, {"instance": name})
+            if not isinstance(values, dict):
+                message = f"variables: {name}: it must hold names and values, such as {{timezone: UTC}}"
+                raise LivchatError("VARIABLE_INVALID", message, {"instance": name})
+
+    def _check_hosts(self) -> None:
+        """Two services for one host name would each get half of its requests."""
+        taken = {}
+        for service in self._facts["services"]:
+            if service["stack"] not in self._entries:
+                for label in service["labels"].values():
+                    taken.update(dict.fromkeys(_HOST_RULE.findall(str(label)), service["stack"]))
+        for name, entry in self._entries.items():
+            for url in entry["urls"]:
+                other = taken.setdefault(url["host"], name)
+                if other != name:
+                    message = f"{name}: {url['host']} belongs to {other} already; choose another name for the instance"
+                    raise LivchatError("DOMAIN_TAKEN", message, {"host": url["host"], "instance": other})
+
     def _entry(self, instance: Instance) -> dict[str, t.Any]:
         definition = instance.definition
+        self._check_names(instance)
         secrets = self._secrets(instance)
         values = self._values(instance)
         context = _render.Context(
@@ -89,6 +135,7 @@ class Planner:
             deployment=self._request.deployment,
             values=values,
             secret_hashes={secret["name"]: secret["digest"] for secret in secrets},
+            labels=self._labels(instance, values),
         )
         compose = _render.stack(instance, context)
         used = {one for service in definition["services"].values() for one in service.get("secrets", [])}
@@ -97,6 +144,7 @@ class Planner:
             "instance": instance.name,
             "app": instance.app,
             "version": str(definition["version"]),
+            "installed_version": self._installed_version(instance.name),
             "action": self._action(instance, compose),
             "stack": instance.name,
             "definition_hash": _render.definition_hash(compose),
@@ -104,6 +152,9 @@ class Planner:
             "secrets": [
                 {
                     "name": secret["name"],
+                    "secret": _render.secret_name(instance.name, secret["name"], secret["digest"])
+                    if secret["digest"]
+                    else None,
                     "mounted": secret["name"] in used,
                     "vault_path": secret["vault_path"],
                     "generate": secret["generate"],
@@ -143,6 +194,8 @@ class Planner:
         for name, description in sorted(wanted.items()):
             path = f"{self._path(instance.name)}/{name}"
             value = self._vault_get(path)
+            if value is None:
+                self._check_not_lost(instance, name, path)
             result.append(
                 {
                     "name": name,
@@ -155,6 +208,36 @@ class Planner:
                 }
             )
         return result
+
+    def _check_not_lost(self, instance: Instance, name: str, path: str) -> None:
+        """A new value for a secret that data was encrypted or locked with would make that data useless."""
+        known = re.compile(re.escape(f"{instance.name}_{name}_") + "[0-9a-f]{12}")
+        if any(known.fullmatch(one) for one in self._facts["secrets"]):
+            message = (
+                f"{instance.name} runs on {self._request.server} with a secret that the vault does not hold: {path}. "
+                "Restore the vault from a backup; a new value would lock the data that exists"
+            )
+            raise LivchatError("SECRET_LOST", message, {"path": path})
+
+    def _check_names(self, instance: Instance) -> None:
+        secrets = [name for one in instance.definition["services"].values() for name in one.get("secrets", [])]
+        room = min(
+            [SERVICE_LENGTH - len(f"_{name}") for name in instance.definition["services"]]
+            + [SECRET_LENGTH - len(f"_{name}_") - 12 for name in secrets]
+        )
+        if len(instance.name) > room:
+            message = f"apps: {instance.name} is too long a name for {instance.app}: {room} characters are allowed"
+            raise LivchatError("REQUEST_INVALID", message, {"instance": instance.name, "allowed": room})
+
+    def _labels(self, instance: Instance, values: dict[str, str]) -> dict[str, str]:
+        """What later plans read from the server: who needs whom, and who has which logical database."""
+        labels = {}
+        if instance.providers:
+            labels["livchat.dependencies"] = ",".join(sorted(instance.providers.values()))
+        for app in self._database_dependencies(instance):
+            if self._catalog.get(app)["provides"]["database"] == "redis":
+                labels["livchat.redis_database"] = values[f"dependencies.{app}.database"]
+        return labels
 
     def _database_dependencies(self, instance: Instance) -> list[str]:
         return [app for app in instance.providers if "database" in self._catalog.get(app).get("provides", {})]
@@ -172,12 +255,16 @@ class Planner:
             if "service" not in provides:
                 continue
             own = instance.name.replace("-", "_")
+            user = own
+            if provides.get("database") == "mysql" and len(own) > MYSQL_USER_LENGTH:
+                # Cut, and told apart from others with the same beginning.
+                user = f"{own[: MYSQL_USER_LENGTH - 9]}_{_render.digest(own)[:8]}"
             database = str(self._redis_database(instance, provider)) if provides.get("database") == "redis" else own
             offered = {
                 "host": f"{provider}_{provides['service']}",
                 "port": str(provides["port"]),
                 "database": database,
-                "user": own,
+                "user": user,
             }
             values.update({f"dependencies.{app}.{key}": value for key, value in offered.items()})
         values.update(self._variables(instance, values))
@@ -194,6 +281,9 @@ class Planner:
         for name, description in known.items():
             default = _render.fill(_render.text(description["default"]), values, f"{instance.app}: variables.{name}")
             value = _render.text(given.get(name, default))
+            if not isinstance(given.get(name, default), (str, int, float)):
+                message = f"{instance.name}: variable {name} must be a text, a number or true or false"
+                raise LivchatError("VARIABLE_INVALID", message, {"variable": name})
             if "pattern" in description and not re.fullmatch(description["pattern"], value):
                 message = f"{instance.name}: variable {name} is {value!r}; it must match {description['pattern']}"
                 raise LivchatError("VARIABLE_INVALID", message, {"variable": name})
@@ -205,7 +295,7 @@ class Planner:
         taken = self._redis_taken.setdefault(provider, {})
         for service in self._facts["services"]:
             number = service["labels"].get("livchat.redis_database")
-            if number is not None:
+            if number is not None and str(number).isdigit():
                 taken[service["labels"]["livchat.instance"]] = int(number)
         if instance.name not in taken:
             free = set(range(REDIS_DATABASES)) - set(taken.values())
@@ -223,6 +313,7 @@ class Planner:
             result.append(
                 {
                     "engine": provides["database"],
+                    "provider_instance": provider,
                     "service": f"{provider}_{provides['service']}",
                     "database": values[f"dependencies.{app}.database"],
                     "user": values[f"dependencies.{app}.user"],
@@ -245,14 +336,48 @@ class Planner:
             for request in instance.definition.get("post_install", [])
         ]
 
+    def _services_of(self, stack: str) -> list[dict[str, t.Any]]:
+        return [one for one in self._facts["services"] if one["stack"] == stack]
+
+    def _installed_version(self, stack: str) -> str | None:
+        return next((one["labels"].get("livchat.version") for one in self._services_of(stack)), None)
+
     def _action(self, instance: Instance, compose: dict[str, t.Any]) -> str:
-        mine = [one for one in self._facts["services"] if one["stack"] == instance.name]
+        mine = self._services_of(instance.name)
         if not mine:
             return "install"
+        for service in mine:
+            if (app := service["labels"].get("livchat.app")) != instance.app:
+                whose = f"an instance of {app}" if app else "not of this catalogue"
+                message = f"{self._request.server} has a stack {instance.name} that is {whose}; choose another name"
+                raise LivchatError("INSTANCE_CONFLICT", message, {"stack": instance.name})
         hashes = {one["labels"].get("livchat.definition") for one in mine}
         same = hashes == {_render.definition_hash(compose)} and len(mine) == len(compose["services"])
         whole = all(one["running"] >= one["replicas"] for one in mine)
-        return "none" if same and whole else "update"
+        if same:
+            return "none" if whole else "update"
+        if instance.name in self._asked:
+            return "update"
+        # A shared service is never changed by the way: others on the server live on it.
+        self._check_installed(instance)
+        if not whole:
+            message = f"{instance.name} does not run, and differs from the catalogue: update it by its own name first"
+            raise LivchatError("DEPENDENCY_NOT_RUNNING", message, {"instance": instance.name})
+        return "none"
+
+    def _check_installed(self, instance: Instance) -> None:
+        """Raises LivchatError DEPENDENCY_VERSION when what runs is older or newer than an asked for app can use."""
+        version = self._installed_version(instance.name) or ""
+        for other in (one for level in levels(self._request.apps, self._catalog) for one in level):
+            for dependency in other.definition.get("dependencies", []):
+                wanted = dependency.get("version", "")
+                provides = other.providers[dependency["app"]] == instance.name
+                if provides and wanted and not version_matches(version, wanted):
+                    message = (
+                        f"{other.name} needs {instance.app} {wanted}; {self._request.server} runs {version}. "
+                        f"Update it first, by its own name: {instance.name}"
+                    )
+                    raise LivchatError("DEPENDENCY_VERSION", message, {"path": [other.name, instance.name]})
 
     def _check_resources(self, new: list[dict[str, t.Any]]) -> None:
         server = self._facts["server"]
@@ -268,6 +393,11 @@ class Planner:
 
 
 def _line(entry: dict[str, t.Any]) -> str:
-    words = {"install": "install", "update": "update to", "none": "leave"}
+    name, version, installed = entry["instance"], entry["version"], entry["installed_version"]
     needs = f" (needs {', '.join(entry['dependencies'])})" if entry["dependencies"] else ""
-    return f"{words[entry['action']]} {entry['instance']} {entry['version']}{needs}"
+    if entry["action"] == "install":
+        return f"install {name} {version}{needs}"
+    if entry["action"] == "update":
+        return f"update {name} {installed} to {version}{needs}" if installed != version else f"update {name} {version}"
+    newer = f"; the catalogue has {version}, update it by its own name" if installed != version else ""
+    return f"leave {name} {installed}{newer}"

@@ -34,7 +34,8 @@ class Context:
     values: dict[str, str]
     # By the definition's secret name: the value's hash, or None while there is no value yet.
     secret_hashes: dict[str, str | None]
-    allow_secrets: bool = False
+    # Further labels of every service.
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def fill(value: t.Any, values: t.Mapping[str, str], where: str) -> t.Any:
@@ -125,7 +126,8 @@ def definition_hash(compose: dict[str, t.Any]) -> str:
 def _service(instance: Instance, name: str, service: dict[str, t.Any], context: Context) -> dict[str, t.Any]:
     where = f"{instance.app}: services.{name}"
     filled = fill(service, context.values, where)
-    stateful = bool(filled.get("volumes"))
+    # Two tasks must never write one volume, so with a volume the old one stops first.
+    order = "stop-first" if filled.get("volumes") else filled.get("update_order", "start-first")
     route = filled.get("route")
     rendered: dict[str, t.Any] = {
         "image": filled["image"],
@@ -142,14 +144,13 @@ def _service(instance: Instance, name: str, service: dict[str, t.Any], context: 
             # Service addresses go straight to the tasks: no virtual address that forgets idle connections.
             "endpoint_mode": "dnsrr",
             "replicas": filled.get("replicas", 1),
-            # Two tasks must never write one volume, so with a volume the old one stops first.
             "update_config": {
-                "order": "stop-first" if stateful else "start-first",
+                "order": order,
                 "failure_action": "rollback",
                 "monitor": "15s",
                 "parallelism": 1,
             },
-            "rollback_config": {"order": "stop-first" if stateful else "start-first", "parallelism": 1},
+            "rollback_config": {"order": order, "parallelism": 1},
             "restart_policy": {"condition": "any", "delay": "5s"},
             "resources": {
                 "limits": {
@@ -161,13 +162,11 @@ def _service(instance: Instance, name: str, service: dict[str, t.Any], context: 
                 "livchat.app": instance.app,
                 "livchat.instance": instance.name,
                 "livchat.version": str(instance.definition["version"]),
+                **context.labels,
                 **(_route_labels(instance, name, route, context) if route else {}),
             },
         },
     }
-    database = context.values.get("dependencies.redis.database")
-    if database is not None:
-        rendered["deploy"]["labels"]["livchat.redis_database"] = database
     for key in ("command", "entrypoint", "user", "stop_grace_period"):
         if key in filled:
             rendered[key] = filled[key]
@@ -184,13 +183,13 @@ def _service(instance: Instance, name: str, service: dict[str, t.Any], context: 
 
 def _route_labels(instance: Instance, name: str, route: dict[str, t.Any], context: Context) -> dict[str, str]:
     host = context.values[f"domains.{route['domain']}"]
-    router = f"{instance.name}-{name.replace('_', '-')}"
+    # The service's own name, which is unique on the server: Traefik drops both of two routers of one name.
+    router = f"{instance.name}_{name}"
     return {
         "traefik.enable": "true",
         "traefik.swarm.network": PUBLIC_NETWORK,
         f"traefik.http.routers.{router}.rule": f"Host(`{host}`)",
         f"traefik.http.routers.{router}.entrypoints": "websecure",
-        f"traefik.http.routers.{router}.tls": "true",
         f"traefik.http.routers.{router}.service": router,
         f"traefik.http.services.{router}.loadbalancer.server.port": str(route["port"]),
     }

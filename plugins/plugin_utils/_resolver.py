@@ -27,39 +27,47 @@ class Instance:
     providers: dict[str, str]
 
 
-def parse(requests: str | t.Iterable[str]) -> list[tuple[str, str]]:
+def parse(requests: str | t.Sequence[str]) -> list[tuple[str, str]]:
     """`n8n, n8n:cliente1` as [(app, instance name)]; the first instance is named like its app, another n8n-cliente1.
 
     Raises:
         LivchatError: REQUEST_INVALID, for a name that is none.
     """
-    words = requests.replace(",", " ").split() if isinstance(requests, str) else list(requests)
-    parsed = []
+    allowed = "`app` or `app:instance`, each a lower case letter, then letters, digits or dashes, together 41 at most"
+    words = requests.replace(",", " ").split() if isinstance(requests, str) else requests
+    if not isinstance(words, (list, tuple)) or not words:
+        raise LivchatError("REQUEST_INVALID", f"apps: name at least one; allowed: {allowed}", {"value": words})
+    parsed: list[tuple[str, str]] = []
     for word in words:
-        app, _, suffix = word.partition(":")
-        name = f"{app}-{suffix}" if ":" in word else app
-        if not INSTANCE.fullmatch(app) or not INSTANCE.fullmatch(name):
-            allowed = "a lower case letter, then up to 40 letters, digits or dashes; `app` or `app:instance`"
+        app, _, suffix = str(word).partition(":")
+        name = f"{app}-{suffix}" if ":" in str(word) else app
+        if not INSTANCE.fullmatch(app) or not INSTANCE.fullmatch(name) or name.endswith("-"):
             raise LivchatError("REQUEST_INVALID", f"apps: {word!r} is no app; allowed: {allowed}", {"value": word})
-        parsed.append((app, name))
+        if (app, name) not in parsed:
+            parsed.append((app, name))
     return parsed
 
 
-def levels(requests: str | t.Iterable[str], catalog: Catalog) -> list[list[Instance]]:
+def levels(requests: str | t.Sequence[str], catalog: Catalog) -> list[list[Instance]]:
     """The instances to install, in levels: each needs only what stands in levels before it.
 
     Raises:
-        LivchatError: APP_UNKNOWN, DEPENDENCY_CYCLE, DEPENDENCY_VERSION, DEPENDENCY_CAPABILITY with the path that leads there.
+        LivchatError: APP_UNKNOWN, INSTANCE_CONFLICT, DEPENDENCY_CYCLE, DEPENDENCY_VERSION or DEPENDENCY_CAPABILITY;
+            for what a dependency brings in, with the path that leads there.
     """
     ordered: dict[str, Instance] = {}
     depth: dict[str, int] = {}
 
-    def visit(app: str, name: str, path: tuple[str, ...], wanted: dict[str, t.Any]) -> int:
+    def visit(app: str, name: str, above: tuple[tuple[str, str], ...], wanted: dict[str, t.Any]) -> int:
+        path = [one for _, one in above]
         trail = (*path, name)
-        if name in path:
-            raise LivchatError(
-                "DEPENDENCY_CYCLE", f"these need each other: {' -> '.join(trail)}", {"path": list(trail)}
-            )
+        # By app, not by name: a dedicated dependency has a new name at every turn of a cycle.
+        if app in {one for one, _ in above}:
+            message = f"these need each other: {' -> '.join(trail)}"
+            raise LivchatError("DEPENDENCY_CYCLE", message, {"path": list(trail)})
+        if not INSTANCE.fullmatch(name):
+            message = f"{' -> '.join(trail)}: {name} is no name for an instance: 41 characters are allowed"
+            raise LivchatError("REQUEST_INVALID", message, {"path": list(trail)})
         try:
             definition = catalog.get(app)
         except LivchatError as error:
@@ -68,6 +76,9 @@ def levels(requests: str | t.Iterable[str], catalog: Catalog) -> list[list[Insta
             raise LivchatError(error.code, f"{error.message} ({' -> '.join(trail)})", error.details) from error
         _satisfies(definition, wanted, trail)
         if name in depth:
+            if ordered[name].app != app:
+                message = f"{' -> '.join(trail)}: {name} is an instance of {ordered[name].app} already, not of {app}"
+                raise LivchatError("INSTANCE_CONFLICT", message, {"path": list(trail)})
             return depth[name]
         providers = {}
         below = 0
@@ -75,7 +86,7 @@ def levels(requests: str | t.Iterable[str], catalog: Catalog) -> list[list[Insta
             other = dependency["app"]
             provider = f"{name}-{other}" if dependency.get("dedicated") else other
             providers[other] = provider
-            below = max(below, 1 + visit(other, provider, trail, dependency))
+            below = max(below, 1 + visit(other, provider, (*above, (app, name)), dependency))
         depth[name] = below
         ordered[name] = Instance(name, app, definition, providers)
         return below
@@ -88,17 +99,17 @@ def levels(requests: str | t.Iterable[str], catalog: Catalog) -> list[list[Insta
     return result
 
 
-def order(requests: str | t.Iterable[str], catalog: Catalog) -> list[str]:
+def order(requests: str | t.Sequence[str], catalog: Catalog) -> list[str]:
     """The instances' names in the order of installation."""
     return [instance.name for level in levels(requests, catalog) for instance in level]
 
 
 def _satisfies(definition: Definition, wanted: dict[str, t.Any], trail: tuple[str, ...]) -> None:
     path = " -> ".join(trail)
-    if constraint := wanted.get("version"):
-        if not version_matches(str(definition["version"]), constraint):
-            message = f"{path}: needs {definition['name']} {constraint}; the catalogue has {definition['version']}"
-            raise LivchatError("DEPENDENCY_VERSION", message, {"path": list(trail)})
+    constraint = wanted.get("version")
+    if constraint and not version_matches(str(definition["version"]), constraint):
+        message = f"{path}: needs {definition['name']} {constraint}; the catalogue has {definition['version']}"
+        raise LivchatError("DEPENDENCY_VERSION", message, {"path": list(trail)})
     offered = definition.get("provides", {}).get("extensions", [])
     if missing := [one for one in wanted.get("extensions", []) if one not in offered]:
         message = f"{path}: {definition['name']} has no {', '.join(missing)}; it has: {', '.join(offered) or 'nothing'}"
@@ -131,4 +142,4 @@ def version_matches(version: str, constraint: str) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"[0-9]+", version.split("-")[0]))
+    return tuple(int(number) for number in re.findall(r"[0-9]+", version.split("-", 1)[0]))

@@ -30,8 +30,6 @@ ALPHABETS = {
 }
 # Where a secret that the vault lacks may come from instead.
 ENVIRONMENT = {"tokens/hetzner": "HCLOUD_TOKEN", "tokens/cloudflare": "CLOUDFLARE_API_TOKEN"}
-
-
 # Names in a path; a server's name may hold dots.
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
@@ -85,7 +83,7 @@ class Vault:
     def create_missing(self, wanted: dict[str, dict[str, t.Any]]) -> list[str]:
         """Generates those that are not there, in one write; the paths of the new ones.
 
-        Looking and writing happen under one lock, so that of two runs at once one makes a secret and the other finds it.
+        Looking and writing happen under one lock: of two runs at once one makes a secret and the other finds it.
         """
         with self._home.lock():
             tree = self._load()
