@@ -36,4 +36,7 @@ class ActionModule(LivchatAction):
         )
         planner = Planner(request, arguments["facts"], Catalog([self.home.file("apps")]), self.vault.get)
         plan = planner.plan()
-        return {"changed": False, "plan": plan}
+        lines = "".join(f"{line}\n" for line in plan["summary"])
+        diff = {"before_header": request.server, "after_header": request.server, "before": "", "after": lines}
+        # Planning changes nothing; in check mode it stands for all that would follow, and so shows its diff.
+        return {"changed": self.check_mode and plan["changed"], "plan": plan, "diff": diff}

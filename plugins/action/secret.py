@@ -6,7 +6,6 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils._action import LivchatAction
-from ..plugin_utils._vault import generate
 
 
 class ActionModule(LivchatAction):
@@ -15,12 +14,11 @@ class ActionModule(LivchatAction):
     ARGUMENTS: t.ClassVar = {"entries": {"type": "list", "elements": "dict", "required": True}}
 
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-        missing = {
-            secret["vault_path"]: secret["generate"]
-            for entry in arguments["entries"]
-            for secret in entry["secrets"]
-            if self.vault.get(secret["vault_path"]) is None
+        wanted = {
+            secret["vault_path"]: secret["generate"] for entry in arguments["entries"] for secret in entry["secrets"]
         }
-        if missing and not self.check_mode:
-            self.vault.set_all({path: generate(**how) for path, how in missing.items()})
-        return {"changed": bool(missing), "created": sorted(missing)}
+        if self.check_mode:
+            created = sorted(path for path in wanted if self.vault.get(path) is None)
+        else:
+            created = self.vault.create_missing(wanted)
+        return {"changed": bool(created), "created": created}

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
+import json
 import typing as t
 
 from ..plugin_utils._action import LivchatAction
@@ -18,37 +20,74 @@ class ActionModule(LivchatAction):
         "record": {"type": "dict"},
         "applications": {"type": "list", "elements": "dict", "default": []},
         "instances": {"type": "list", "elements": "str", "default": []},
+        "deployment": {"type": "dict"},
     }
 
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-        before = self.state.load()
-        if self.check_mode:
-            return {"changed": False}
         server = arguments["server"]
         changed = False
+        before = self._view(server)
         if arguments["state"] == "absent":
-            if arguments["instances"]:
-                for instance in arguments["instances"]:
-                    changed |= self.state.remove("applications", f"{server}/{instance}")
-            else:
-                changed = self.state.remove_server(server)
-                changed |= self.vault.exists() and self.vault.delete(f"servers/{server}")
+            after = None if not arguments["instances"] else self._without(before, arguments["instances"])
+            if not self.check_mode:
+                self._forget(server, arguments["instances"])
         else:
-            if arguments["record"]:
-                record = {
-                    "name": server,
-                    "applications": [],
-                    **before["servers"].get(server, {}),
-                    **arguments["record"],
-                }
-                changed |= self.state.put("servers", server, record)
-            for entry in arguments["applications"]:
-                changed |= self.state.put("applications", f"{server}/{entry['instance']}", _application(server, entry))
-        return {"changed": changed}
+            changes = self._changes(server, arguments)
+            after = _merged(before, changes)
+            if not self.check_mode:
+                for kind, key, value in changes:
+                    self.state.put(kind, key, value)
+                if arguments["deployment"]:
+                    changed = self.state.put_deployment({"server": server, **arguments["deployment"]})
+        texts = [json.dumps(one, indent=2, sort_keys=True) + "\n" if one else "" for one in (before, after)]
+        diff = {"before_header": "state.json", "after_header": "state.json", "before": texts[0], "after": texts[1]}
+        return {"changed": changed or texts[0] != texts[1], "diff": diff}
+
+    def _view(self, server: str) -> dict[str, t.Any] | None:
+        """What the index says of this server."""
+        tree = self.state.load()
+        mine = {key: one for key, one in tree["applications"].items() if key.startswith(f"{server}/")}
+        record = {key: value for key, value in tree["servers"].get(server, {}).items() if key != "applications"}
+        return {"server": record, "applications": mine} if record or mine else None
+
+    def _changes(self, server: str, arguments: dict[str, t.Any]) -> list[tuple[str, str, dict[str, t.Any]]]:
+        changes: list[tuple[str, str, dict[str, t.Any]]] = []
+        if arguments["record"]:
+            changes.append(("servers", server, {"name": server, **arguments["record"]}))
+        known = self.state.load()["applications"]
+        for entry in arguments["applications"]:
+            key = f"{server}/{entry['instance']}"
+            changes.append(("applications", key, _application(server, entry, known.get(key, {}))))
+        return changes
+
+    def _forget(self, server: str, instances: list[str]) -> None:
+        for instance in instances:
+            self.state.remove("applications", f"{server}/{instance}")
+        if not instances:
+            self.state.remove_server(server)
+            # Its machine is gone, so nothing is left that these secrets open.
+            if self.vault.exists():
+                self.vault.delete(f"servers/{server}")
+
+    @staticmethod
+    def _without(view: dict[str, t.Any] | None, instances: list[str]) -> dict[str, t.Any] | None:
+        if view is None:
+            return None
+        left = {key: one for key, one in view["applications"].items() if key.split("/", 1)[1] not in instances}
+        return {"server": view["server"], "applications": left} if view["server"] or left else None
 
 
-def _application(server: str, entry: dict[str, t.Any]) -> dict[str, t.Any]:
+def _merged(view: dict[str, t.Any] | None, changes: list[tuple[str, str, dict[str, t.Any]]]) -> dict[str, t.Any] | None:
+    merged = copy.deepcopy(view or {"server": {}, "applications": {}})
+    for kind, key, value in changes:
+        place = merged["server"] if kind == "servers" else merged["applications"].setdefault(key, {})
+        place.update(value)
+    return merged if merged["server"] or merged["applications"] else None
+
+
+def _application(server: str, entry: dict[str, t.Any], known: dict[str, t.Any]) -> dict[str, t.Any]:
     services = entry["compose"]["services"].values()
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return {
         "name": entry["app"],
         "instance": entry["instance"],
@@ -60,5 +99,5 @@ def _application(server: str, entry: dict[str, t.Any]) -> dict[str, t.Any]:
         "volumes": sorted(volume["name"] for volume in entry["compose"].get("volumes", {}).values()),
         "environment": {key: value for service in services for key, value in service.get("environment", {}).items()},
         "dependencies": entry["dependencies"],
-        "installed_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "installed_at": known.get("installed_at", now),
     }

@@ -22,10 +22,27 @@ attributes:
     description: The result says what changed.
 options:
   urls:
-    description: What to look at, with C(host), C(path) and C(status).
+    description: What to look at. The C(urls) of a plan's entries.
     type: list
     elements: dict
     required: true
+    suboptions:
+      host:
+        description: Host name.
+        type: str
+        required: true
+      path:
+        description: Path to ask for.
+        type: str
+        default: /
+      status:
+        description: HTTP statuses that are right.
+        type: list
+        elements: int
+        default: [200]
+      url:
+        description: The address people use. Not looked at.
+        type: str
   address:
     description: Public IPv4 address of the server.
     type: str
@@ -40,9 +57,13 @@ options:
     elements: str
     default: []
   timeout:
-    description: Seconds to wait.
+    description: Seconds to wait for all of them together.
     type: int
     default: 180
+  interval:
+    description: Seconds between two looks at one of them.
+    type: float
+    default: 0.5
 """
 
 EXAMPLES = r"""
@@ -55,8 +76,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 answers:
-  description: Status, and issuer and end of the certificate, for each host.
-  returned: success
+  description: >-
+    For each host its status, and issuer and end of its certificate; or C(error) with one of the codes
+    C(DNS_NOT_RESOLVING), C(HOST_UNREACHABLE), C(TLS_NOT_TRUSTED), C(HTTP_STATUS).
+  returned: always
   type: list
   elements: dict
 """

