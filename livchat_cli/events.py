@@ -1,0 +1,78 @@
+"""What happens during a run, in the few words that a display, a log or a stream of events needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+REDACTED = "(redacted)"
+# Shorter values would redact half of every sentence, and are no secrets worth the name.
+_SHORTEST = 6
+
+
+class Kind(StrEnum):
+    STARTED = "started"
+    OK = "ok"
+    CHANGED = "changed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    IGNORED = "ignored"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step of one host: begun, or ended and how. `role` is empty for a playbook's own tasks."""
+
+    kind: Kind
+    host: str
+    role: str
+    task: str
+    duration: float = 0.0
+
+
+Listener = Callable[[Progress], None]
+_KINDS = {
+    "runner_on_start": Kind.STARTED,
+    "runner_on_ok": Kind.OK,
+    "runner_on_skipped": Kind.SKIPPED,
+    "runner_on_failed": Kind.FAILED,
+    "runner_on_unreachable": Kind.UNREACHABLE,
+}
+
+
+def progress(event: dict[str, Any]) -> Progress | None:
+    """The step in an event of ansible-runner, if it is about one."""
+    kind = _KINDS.get(event.get("event", ""))
+    data = event.get("event_data") or {}
+    if kind is None or not data.get("host"):
+        return None
+    result = data.get("res") if isinstance(data.get("res"), dict) else {}
+    if kind is Kind.OK and result.get("changed"):
+        kind = Kind.CHANGED
+    elif kind is Kind.FAILED and data.get("ignore_errors"):
+        kind = Kind.IGNORED
+    role = str(data.get("role") or "").removeprefix("livchat.setup.")
+    return Progress(kind, str(data["host"]), role, str(data.get("task") or ""), float(data.get("duration") or 0.0))
+
+
+class Redactor:
+    """Takes known secrets out of texts, however deep they stand."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        wanted = sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, wanted))) if wanted else None
+
+    def __call__(self, value: Any) -> Any:
+        if self._pattern is None:
+            return value
+        if isinstance(value, str):
+            return self._pattern.sub(REDACTED, value)
+        if isinstance(value, dict):
+            return {key: self(one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self(one) for one in value]
+        return value

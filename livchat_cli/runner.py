@@ -1,0 +1,265 @@
+"""Runs one playbook through ansible-runner, in a folder of its own that keeps no secret."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from livchat_cli import collection, processes
+from livchat_cli.errors import LivchatError
+from livchat_cli.events import Listener, Redactor, progress
+from livchat_cli.failures import Failures
+
+# How many finished jobs keep their record and log.
+JOBS_KEPT = 50
+# After an interruption Ansible gets this long to end its workers before they are killed.
+_GRACE = 2.0
+_UNMATCHED = re.compile(r"Could not match supplied host pattern, ignoring: (\S+)")
+_INVENTORY = "plugin: livchat.setup.hetzner\n"
+
+
+class Job:
+    """One run of one playbook. `cancel` may be called from any thread.
+
+    What ansible-runner offers for variables and environment ends up in files and arguments that outlive the run, so
+    neither is used: extra-vars go through a file of mode 0600 that is gone when the run is.
+    """
+
+    def __init__(self, home: Path, operation: str, listener: Listener | None = None) -> None:
+        moment = datetime.datetime.now(datetime.UTC)
+        self.id = f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self.folder = home / "jobs" / self.id
+        self._home = home
+        self._operation = operation
+        self._listener = listener
+        self._started = moment
+        self._failures = Failures()
+        self._result: Any = None
+        self._ended = False
+        self._cancelled = threading.Event()
+        self._deadline = 0.0
+        self._pid: int | None = None
+        self._victims: set[int] = set()
+
+    def run(self, playbook: str, extra_vars: Mapping[str, Any], inventory: str | None = None) -> Any:
+        """What the playbook handed over as `livchat_result`.
+
+        `playbook` is a name such as livchat.setup.status, or a file; `inventory` replaces the operator's servers.
+
+        Raises:
+            LivchatError: the error of the task that failed, SERVER_UNKNOWN, or INTERRUPTED.
+        """
+        redact = Redactor(_texts(extra_vars))
+        with self._workspace() as work:
+            self._record("running")
+            try:
+                rc, log = self._execute(work, playbook, extra_vars, inventory)
+            except BaseException:
+                self._record("failed")
+                raise
+            self._keep_log(redact(log))
+            error = self._verdict(rc, log, extra_vars)
+            if error:
+                # A task may quote what it was given.
+                error = LivchatError(error.code, redact(error.message), redact(error.details), error.retry_after)
+                self._record("cancelled" if error.code == "INTERRUPTED" else "failed", error)
+                raise error
+            self._record("successful")
+        return self._result
+
+    def cancel(self) -> None:
+        """Ends the run: asks Ansible, which ends its workers; what is left after a moment is killed."""
+        if self._cancelled.is_set():
+            return
+        self._deadline = time.monotonic() + _GRACE
+        if self._pid:
+            # Workers lead sessions of their own: once their parent is gone, nothing tells that they were ours.
+            self._victims = processes.descendants(self._pid)
+            processes.send(self._pid, signal.SIGTERM)
+        self._cancelled.set()
+
+    # --- the run
+    def _execute(
+        self, work: Path, playbook: str, extra_vars: Mapping[str, Any], inventory: str | None
+    ) -> tuple[int | None, str]:
+        # Importing it takes a quarter of a second, which `--help` need not pay.
+        import ansible_runner  # noqa: PLC0415
+
+        variables = _write(work / "extra-vars.json", json.dumps(dict(extra_vars)))
+        servers = inventory or str(_write(work / "livchat.yml", _INVENTORY))
+        (work / "project").mkdir()
+        runner = ansible_runner.interface.init_runner(
+            private_data_dir=str(work),
+            playbook=playbook,
+            inventory=servers,
+            cmdline=f"-e @{variables}",
+            quiet=True,
+            settings={"pexpect_timeout": 1},
+            event_handler=self._on_event,
+            status_handler=self._on_status(work),
+            # Without one of ours, ansible-runner takes the process' signal handlers.
+            cancel_callback=self._must_kill,
+        )
+        runner.config.env = self._environment(work, runner.config.env)
+        crash: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                runner.run()
+            except Exception as error:
+                crash.append(error)
+
+        thread = threading.Thread(target=run, name=f"job-{self.id}", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            try:
+                thread.join(0.1)
+            except KeyboardInterrupt:
+                self.cancel()
+            if self._cancelled.is_set() and time.monotonic() > self._deadline:
+                for pid in self._victims | ({self._pid} if self._pid else set()):
+                    processes.send(pid, signal.SIGKILL)
+                thread.join(1)
+                break
+        log = _read(Path(runner.config.artifact_dir) / "stdout")
+        if crash:
+            raise LivchatError("RUNNER_FAILED", f"ansible-runner: {crash[0]}") from crash[0]
+        return runner.rc, log
+
+    def _environment(self, work: Path, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Ansible's settings of a run follow from the home alone, not from an ansible.cfg that happens to be around."""
+        environment = dict(inherited)
+        others = [one for one in environment.get("ANSIBLE_COLLECTIONS_PATH", "").split(":") if one.startswith("/")]
+        defaults = ["~/.ansible/collections", "/usr/share/ansible/collections"]
+        folders = list(dict.fromkeys([str(collection.find()), *others, *defaults]))
+        environment |= {
+            "ANSIBLE_CONFIG": str(_write(work / "ansible.cfg", "")),
+            "ANSIBLE_COLLECTIONS_PATH": ":".join(folders),
+            "ANSIBLE_CALLBACKS_ENABLED": "livchat.setup.audit",
+            "ANSIBLE_FORKS": environment.get("ANSIBLE_FORKS", "20"),
+            "ANSIBLE_HOST_KEY_CHECKING": "True",
+            "ANSIBLE_INVENTORY_ENABLED": "livchat.setup.hetzner,auto,yaml,ini,host_list",
+            "ANSIBLE_LOCAL_TEMP": str(work / "tmp"),
+            "ANSIBLE_PIPELINING": "True",
+            "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
+            "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
+            "LIVCHAT_HOME": str(self._home),
+            "LIVCHAT_JOB": self.id,
+            # ansible-playbook stands beside the interpreter also when nobody activated its environment.
+            "PATH": f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}",
+        }
+        # Every process of the run sees the environment; a file of this run's folder only its owner.
+        if (password := environment.pop("LIVCHAT_VAULT_PASSWORD", None)) and (
+            "LIVCHAT_VAULT_PASSWORD_FILE" not in environment
+        ):
+            environment["LIVCHAT_VAULT_PASSWORD_FILE"] = str(_write(work / "vault-password", password))
+        return environment
+
+    def _on_event(self, event: dict[str, Any]) -> bool:
+        self._pid = event.get("pid") or self._pid
+        if self._cancelled.is_set() and not self._victims and self._pid:
+            # Cancelled before the first event told which process it is.
+            self._victims = processes.descendants(self._pid)
+            processes.send(self._pid, signal.SIGTERM)
+        self._failures.add(event) if event.get("event") in ("runner_on_failed", "runner_on_unreachable") else None
+        if event.get("event") == "playbook_on_stats":
+            self._ended = True
+            self._result = ((event.get("event_data") or {}).get("artifact_data") or {}).get("livchat_result")
+        if self._listener and (step := progress(event)):
+            self._listener(step)
+        # False: ansible-runner shall not keep the event in a file.
+        return False
+
+    def _on_status(self, work: Path) -> Any:
+        def handler(data: dict[str, Any], runner_config: Any) -> None:
+            if data.get("status") == "running":
+                # It holds the whole environment, and with it whatever tokens the operator has there.
+                (Path(runner_config.artifact_dir) / "command").unlink(missing_ok=True)
+
+        return handler
+
+    def _must_kill(self) -> bool:
+        """What ansible-runner asks in each round: true once asking nicely has had its time."""
+        return self._cancelled.is_set() and (self._pid is None or time.monotonic() > self._deadline)
+
+    def _verdict(self, rc: int | None, log: str, extra_vars: Mapping[str, Any]) -> LivchatError | None:
+        if self._cancelled.is_set():
+            message = f"{self._operation} was interrupted; what it had begun may be half done, run it again to finish"
+            return LivchatError("INTERRUPTED", message, {"job": self.id})
+        unmatched = _UNMATCHED.findall(" ".join(log.split()))
+        if unmatched and "target" in extra_vars:
+            message = f"there is no server {', '.join(unmatched)}; `livchat-setup server list` shows them"
+            return LivchatError("SERVER_UNKNOWN", message, {"target": extra_vars["target"]})
+        if rc == 0 and self._ended:
+            return None
+        error = self._failures.error(log)
+        details = {**error.details, "job": self.id, "log": str(self.folder / "log")}
+        return LivchatError(error.code, error.message, details, error.retry_after)
+
+    # --- the job's folder
+    @contextlib.contextmanager
+    def _workspace(self) -> Iterator[Path]:
+        for folder in (self._home, self.folder.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700)
+        work = self.folder / "run"
+        work.mkdir(mode=0o700)
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+            self._forget_old()
+
+    def _record(self, status: str, error: LivchatError | None = None) -> None:
+        record = {
+            "id": self.id,
+            "operation": self._operation,
+            "status": status,
+            "started_at": self._started.isoformat(timespec="seconds"),
+            "finished_at": None if status == "running" else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "error": error.to_dict() if error else None,
+        }
+        temporary = _write(self.folder / "job.json.tmp", json.dumps(record) + "\n")
+        temporary.replace(self.folder / "job.json")
+
+    def _keep_log(self, log: str) -> None:
+        _write(self.folder / "log", log)
+
+    def _forget_old(self) -> None:
+        for old in sorted(self.folder.parent.iterdir())[:-JOBS_KEPT]:
+            # One that still runs has its workspace.
+            if not (old / "run").exists():
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(path: Path, text: str) -> Path:
+    """Writes a new file that only its owner may read, at no moment otherwise."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        handle.write(text)
+    return path
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _texts(extra_vars: Mapping[str, Any]) -> Iterator[str]:
+    """Values that may be secrets: those of variables for applications. Names of servers and the like are not."""
+    for values in (extra_vars.get("variables") or {}).values():
+        yield from (str(one) for one in (values.values() if isinstance(values, Mapping) else [values]))

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from ansible_collections.livchat.setup.plugins.plugin_utils._audit import REDACTED, Audit, redacted
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+
+
+def test_lines_are_added_and_tell_who_did_what(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVCHAT_ACTOR", "ana via REST")
+    audit = Audit(home)
+    audit.add("deploy", "prod", {"apps": "n8n"}, "success", 41.23456)
+    audit.add("status", "prod", {}, "unreachable", 1, failed=["Read\nthe server"])
+    first, second = audit.lines()
+    assert first["actor"] == "ana via REST"
+    assert (first["operation"], first["target"], first["outcome"], first["duration"]) == (
+        "deploy",
+        "prod",
+        "success",
+        41.235,
+    )
+    assert second["failed"] == ["Read\nthe server"]
+    assert stat.S_IMODE(Path(home.file("audit.jsonl")).stat().st_mode) == 0o600
+
+
+def test_a_line_cut_by_a_full_disk_hides_no_other(home: Home) -> None:
+    audit = Audit(home)
+    audit.add("one", "prod", {}, "success", 1)
+    with Path(home.file("audit.jsonl")).open("a") as handle:
+        handle.write('{"time": "20\n')
+    audit.add("two", "prod", {}, "success", 1)
+    assert [line["operation"] for line in audit.lines()] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "admin_password", "db_passwd", "token", "api_token", "apiKey", "secrets", "PRIVATE_KEY"]
+)
+def test_values_with_secret_names_are_left_out_at_any_depth(name: str) -> None:
+    assert redacted({"a": [{name: "hunter2"}]}) == {"a": [{name: REDACTED}]}
+
+
+def test_the_rest_is_kept() -> None:
+    given = {"password_file": "/a", "apps": ["n8n"], "count": 2, "force": True, "token": None}
+    assert redacted(given) == given
