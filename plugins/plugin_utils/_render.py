@@ -162,6 +162,7 @@ def _service(instance: Instance, name: str, service: dict[str, t.Any], context: 
                 "livchat.app": instance.app,
                 "livchat.instance": instance.name,
                 "livchat.version": str(instance.definition["version"]),
+                "livchat.dependencies": ",".join(sorted(instance.providers.values())),
                 **context.labels,
                 **(_route_labels(instance, name, route, context) if route else {}),
             },

@@ -30,12 +30,13 @@ def main() -> int:
         return 1
     host = f"n8n.{SERVER}.{lab.zone}"
     answer = get(host, server["ip_address"], lab.acme_root_file)
+    (login,) = (one["login"] for one in installed["applications"] if one["login"])
     print(f"""
 URL          https://{host}/   (server {server["ip_address"]})
 answered     HTTP {answer.status} over TLS, verified against the lab's ACME root
 certificate  {answer.subject}, issued by {answer.issuer}
-changed      {"yes" if installed["changed"] else "nothing"}
-login        {installed["logins"][0]["user"]}   password: livchat-setup secret show ...
+changed      {", ".join(installed["summary"]) if installed["changed"] else "nothing"}
+login        {login["user"]} (its password is in the vault, at {login["secret"]})
 """)
     width = max(map(len, story.timings))
     for phase, seconds in story.timings.items():
