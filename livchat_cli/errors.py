@@ -15,3 +15,13 @@ class OperationError(Exception):
         super().__init__(message)
         self.exit_code = exit_code
         self.error = {"code": code, "message": message, "details": details or {}, "retry_after": None}
+
+
+# --- the rest of the front door is moving to this one error
+from livchat_cli import collection  # noqa: E402
+
+collection.importable()
+
+from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError  # noqa: E402
+
+__all__ = ["LivchatError", "OperationError"]

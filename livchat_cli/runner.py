@@ -263,3 +263,27 @@ def _texts(extra_vars: Mapping[str, Any]) -> Iterator[str]:
     """Values that may be secrets: those of variables for applications. Names of servers and the like are not."""
     for values in (extra_vars.get("variables") or {}).values():
         yield from (str(one) for one in (values.values() if isinstance(values, Mapping) else [values]))
+
+
+def home() -> Path:
+    return Path(os.environ.get("LIVCHAT_HOME") or "~/.livchat").expanduser().absolute()
+
+
+class Run:
+    """Interim: the commands of main.py over a Job."""
+
+    def __init__(self, say: Any) -> None:
+        self._say = say
+
+    def play(self, playbook: str, extra_vars: Mapping[str, Any]) -> Any:
+        from livchat_cli.errors import OperationError  # noqa: PLC0415
+
+        def listen(step: Any) -> None:
+            if step.kind == "started":
+                self._say(f"{step.host}: {step.task}")
+
+        given = {key: value for key, value in extra_vars.items() if value not in ("", None)}
+        try:
+            return Job(home(), playbook, listen).run(f"livchat.setup.{playbook}", given)
+        except LivchatError as error:
+            raise OperationError(error.code, error.message, error.details) from None

@@ -7,6 +7,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def get(host: str, address: str, root_file: Path, path: str = "/", timeout: floa
         socket.create_connection((address, 443), timeout) as plain,
         context.wrap_socket(plain, server_hostname=host) as secure,
     ):
-        certificate = secure.getpeercert() or {}
+        certificate: dict[str, Any] = dict(secure.getpeercert() or {})
         connection = http.client.HTTPConnection(host)
         connection.sock = secure
         connection.request("GET", path)

@@ -181,7 +181,7 @@ def serve() -> None:
     while not ended.wait(1):
         for child in children:
             if child.poll() is not None:
-                print(f"{child.args} ended with {child.returncode}", flush=True)
+                print(f"{child.args!r} ended with {child.returncode}", flush=True)
                 ended.set()
     for server in servers:
         server.should_exit = True

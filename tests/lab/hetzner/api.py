@@ -100,7 +100,7 @@ class Cloud:
         server_type = self._type(body.get("server_type"))
         image = self._image(body.get("image"), server_type["architecture"])
         place = body.get("location") or "fsn1"
-        location = next((one for one in catalogue.LOCATIONS if place in (one["name"], str(one["id"]))), None)
+        location = next((one for one in catalogue.LOCATIONS if str(place) in (one["name"], str(one["id"]))), None)
         if not location:
             raise invalid("location", f"{place} does not exist")
         labels = check_labels(body.get("labels") or {})
@@ -200,12 +200,16 @@ class Cloud:
             how(machine)
             self._set_status(server, "off")
 
+        def again(how: Callable[[str], None]) -> None:
+            off(how)
+            on()
+
         work: dict[str, tuple[str, Callable[[], None]]] = {
             "poweron": ("start_server", on),
             "poweroff": ("stop_server", lambda: off(self._host.power_off)),
             "shutdown": ("shutdown_server", lambda: off(self._host.shut_down)),
-            "reboot": ("reboot_server", lambda: (off(self._host.shut_down), on())[-1]),
-            "reset": ("reset_server", lambda: (off(self._host.power_off), on())[-1]),
+            "reboot": ("reboot_server", lambda: again(self._host.shut_down)),
+            "reset": ("reset_server", lambda: again(self._host.power_off)),
         }
         name, doing = work[command]
         return self.begin(name, [("server", number)], doing)

@@ -257,8 +257,8 @@ def test_names_that_swarm_would_not_take_are_refused_before(server: Server) -> N
 def test_a_mysql_user_fits_and_stays_unique(server: Server) -> None:
     users = []
     for end in "ab":
-        _, entries = server.plan(f"wordpress:{'x' * 27}{end}")
-        users.append(entries[f"wordpress-{'x' * 27}{end}"]["databases"][0]["user"])
+        _, entries = server.plan(f"wordpress:{'x' * 24}{end}")
+        users.append(entries[f"wordpress-{'x' * 24}{end}"]["databases"][0]["user"])
     assert all(len(user) <= 32 for user in users)
     assert users[0] != users[1]
 
