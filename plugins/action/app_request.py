@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ..module_utils._errors import LivchatError
 from ..plugin_utils import _render
 from ..plugin_utils._action import LivchatAction
 from ..plugin_utils._https import Outside
+
+# Answers of an application, or of Traefik before it, that has started but does not know all its routes yet.
+NOT_YET = (404, 502, 503, 504)
+# Seconds.
+PATIENCE = 60
 
 
 class ActionModule(LivchatAction):
@@ -38,6 +44,10 @@ class ActionModule(LivchatAction):
         secrets = {f"secrets.{name}": self.secret(f"{request['vault_path']}/{name}") for name in names}
         body = _render.fill(request["body"], secrets, f"{entry['app']}: post_install")
         answer = outside.request(request["host"], request["path"], request["method"], body)
+        deadline = time.monotonic() + PATIENCE
+        while answer.status in NOT_YET and time.monotonic() < deadline:
+            time.sleep(1)
+            answer = outside.request(request["host"], request["path"], request["method"], body)
         if answer.status in request["status"]:
             return True
         before = request.get("done", {})
