@@ -1,1 +1,1 @@
-"""The command line of livchat.setup: it names operations and runs their playbooks, and knows nothing of servers or apps."""
+"""The command line of livchat.setup: names operations and runs their playbooks; knows nothing of servers or apps."""

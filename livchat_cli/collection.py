@@ -18,7 +18,3 @@ def importable() -> None:
     """Lets `ansible_collections.livchat.setup…` be imported."""
     if str(root()) not in sys.path:
         sys.path.insert(0, str(root()))
-
-
-find = root
-activate = importable

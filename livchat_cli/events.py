@@ -50,7 +50,7 @@ def progress(event: dict[str, Any]) -> Progress | None:
     data = event.get("event_data") or {}
     if kind is None or not data.get("host"):
         return None
-    result = data.get("res") if isinstance(data.get("res"), dict) else {}
+    result: dict[str, Any] = data["res"] if isinstance(data.get("res"), dict) else {}
     if kind is Kind.OK and result.get("changed"):
         kind = Kind.CHANGED
     elif kind is Kind.FAILED and data.get("ignore_errors"):

@@ -55,7 +55,9 @@ class Failures:
         first = next(iter(by_host.values()))
         details = {"host": first.host, "task": first.task, **first.error.details}
         if len(by_host) > 1:
-            details["failures"] = [{"host": one.host, "task": one.task, **one.error.to_dict()} for one in by_host.values()]
+            details["failures"] = [
+                {"host": one.host, "task": one.task, **one.error.to_dict()} for one in by_host.values()
+            ]
         prefix = f"on {len(by_host)} servers; first {first.host}: " if len(by_host) > 1 else ""
         return LivchatError(first.error.code, prefix + first.error.message, details, first.error.retry_after)
 

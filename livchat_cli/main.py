@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from livchat_cli.errors import BAD_INPUT, INTERRUPTED, REFUSED, OperationError
+from livchat_cli.exits import BAD_INPUT, FAILED, INTERRUPTED, REFUSED, OperationError
 
 app = typer.Typer(no_args_is_help=True, help="From a bare VPS to running applications.", pretty_exceptions_enable=False)
 server = typer.Typer(no_args_is_help=True, help="Servers: create, set up, list, destroy.")
@@ -29,8 +29,13 @@ AnyTarget = Annotated[str, typer.Option("--target", "-t", help="Servers; all whe
 def finish(work: Callable[[Callable[[str], None]], Any], as_json: bool) -> None:
     """Does the work, prints its result or its error, and ends with the exit code that belongs to it."""
 
+    shown = ""
+
     def say(text: str) -> None:
-        print(f"  {text}", file=sys.stderr, flush=True)
+        nonlocal shown
+        if text != shown:
+            print(f"  {text}", file=sys.stderr, flush=True)
+        shown = text
 
     try:
         result = work(say)
@@ -56,8 +61,10 @@ def run(name: str, values: dict[str, Any], as_json: bool) -> None:
     def work(say: Callable[[str], None]) -> Any:
         from pydantic import ValidationError  # noqa: PLC0415
 
+        from livchat_cli import home  # noqa: PLC0415
+        from livchat_cli.errors import LivchatError  # noqa: PLC0415
         from livchat_cli.operations import OPERATIONS  # noqa: PLC0415
-        from livchat_cli.runner import Run  # noqa: PLC0415
+        from livchat_cli.runner import Job  # noqa: PLC0415
 
         operation = OPERATIONS[name]
         try:
@@ -67,13 +74,18 @@ def run(name: str, values: dict[str, Any], as_json: bool) -> None:
             field = ".".join(map(str, first["loc"]))
             message = f"{field}: {first.get('input')!r}: {first['msg']}"
             raise OperationError("INPUT_INVALID", message, {"field": field}, BAD_INPUT) from error
-        return Run(say).play(operation.playbook, extra_vars)
+        job = Job(home.path(), name, lambda step: say(f"{step.host}: {step.role or name}: {step.task}"))
+        try:
+            return job.run(f"livchat.setup.{operation.playbook}", extra_vars)
+        except LivchatError as error:
+            code = INTERRUPTED if error.code == "INTERRUPTED" else FAILED
+            raise OperationError(error.code, error.message, error.details, code) from error
 
     finish(work, as_json)
 
 
 @app.command()
-def init(
+def init(  # noqa: PLR0917  # options of a command line, none of them positional
     zone: Annotated[str, typer.Option(help="DNS zone, example.com.")] = "",
     acme_email: Annotated[str, typer.Option(help="Address at the certificate authority.")] = "",
     hetzner_endpoint: Annotated[str, typer.Option(help="Address of the Hetzner API.")] = "",
@@ -119,7 +131,7 @@ def init(
 
 
 @server.command("create")
-def server_create(
+def server_create(  # noqa: PLR0917  # options of a command line
     name: str,
     domain: Annotated[str, typer.Option(help="Base domain of the server.")],
     server_type: Annotated[str, typer.Option(help="Type, such as cx23.")] = "",
@@ -216,13 +228,12 @@ def exec_(target: Target, command: list[str], as_json: Json = False) -> None:
 
 def _catalog() -> Any:
     """The catalogue on this machine. It is data of ours, so no playbook is needed to read it."""
-    from livchat_cli import collection  # noqa: PLC0415
-    from livchat_cli.runner import home  # noqa: PLC0415
+    from livchat_cli import collection, home  # noqa: PLC0415
 
     collection.importable()
     from ansible_collections.livchat.setup.plugins.plugin_utils._catalog import Catalog  # noqa: PLC0415
 
-    return Catalog([str(home() / "apps")])
+    return Catalog([str(home.path() / "apps")])
 
 
 @catalog.command("list")

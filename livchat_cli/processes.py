@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def descendants(pid: int) -> set[int]:
-    """Children of the process, their children and so on; an Ansible worker has a session, but not a parent, of its own."""
+    """Children of the process, and theirs; an Ansible worker has a session, but not a parent, of its own."""
     children: dict[int, list[int]] = {}
     for child, parent in _parents():
         children.setdefault(parent, []).append(child)

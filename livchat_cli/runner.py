@@ -143,7 +143,7 @@ class Job:
         environment = dict(inherited)
         others = [one for one in environment.get("ANSIBLE_COLLECTIONS_PATH", "").split(":") if one.startswith("/")]
         defaults = ["~/.ansible/collections", "/usr/share/ansible/collections"]
-        folders = list(dict.fromkeys([str(collection.find()), *others, *defaults]))
+        folders = list(dict.fromkeys([str(collection.root()), *others, *defaults]))
         environment |= {
             "ANSIBLE_CONFIG": str(_write(work / "ansible.cfg", "")),
             "ANSIBLE_COLLECTIONS_PATH": ":".join(folders),
@@ -228,7 +228,9 @@ class Job:
             "operation": self._operation,
             "status": status,
             "started_at": self._started.isoformat(timespec="seconds"),
-            "finished_at": None if status == "running" else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "finished_at": None
+            if status == "running"
+            else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "error": error.to_dict() if error else None,
         }
         temporary = _write(self.folder / "job.json.tmp", json.dumps(record) + "\n")
@@ -267,23 +269,3 @@ def _texts(extra_vars: Mapping[str, Any]) -> Iterator[str]:
 
 def home() -> Path:
     return Path(os.environ.get("LIVCHAT_HOME") or "~/.livchat").expanduser().absolute()
-
-
-class Run:
-    """Interim: the commands of main.py over a Job."""
-
-    def __init__(self, say: Any) -> None:
-        self._say = say
-
-    def play(self, playbook: str, extra_vars: Mapping[str, Any]) -> Any:
-        from livchat_cli.errors import OperationError  # noqa: PLC0415
-
-        def listen(step: Any) -> None:
-            if step.kind == "started":
-                self._say(f"{step.host}: {step.task}")
-
-        given = {key: value for key, value in extra_vars.items() if value not in ("", None)}
-        try:
-            return Job(home(), playbook, listen).run(f"livchat.setup.{playbook}", given)
-        except LivchatError as error:
-            raise OperationError(error.code, error.message, error.details) from None

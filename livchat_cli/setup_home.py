@@ -7,9 +7,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from livchat_cli import collection
-from livchat_cli.errors import BAD_INPUT, OperationError
-from livchat_cli.runner import home
+from livchat_cli import collection, home
+from livchat_cli.exits import BAD_INPUT, OperationError
 
 
 def init(settings: dict[str, Any], tokens: dict[str, str], vault_password_file: str) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def init(settings: dict[str, Any], tokens: dict[str, str], vault_password_file: 
     from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings  # noqa: PLC0415
     from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault  # noqa: PLC0415
 
-    place = Home(str(home()))
+    place = Home(str(home.path()))
     place.make()
     try:
         if vault_password_file:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: audit
-author: livchat.setup contributors
+author:
+  - LivChat (@livchat)
 version_added: 0.1.0
 type: aggregate
 short_description: Keeps a line of every operation on every server

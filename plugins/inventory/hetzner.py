@@ -70,7 +70,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     NAME = "livchat.setup.hetzner"
 
     def verify_file(self, path: str) -> bool:
-        return super().verify_file(path) and path.endswith(("livchat.yml", "livchat.yaml", "hetzner.yml", "hetzner.yaml"))
+        return super().verify_file(path) and path.endswith(
+            ("livchat.yml", "livchat.yaml", "hetzner.yml", "hetzner.yaml")
+        )
 
     def parse(self, inventory, loader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
@@ -116,7 +118,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 servers += body["servers"]
                 page = body["meta"]["pagination"]["next_page"]
             except urllib.error.HTTPError as error:
-                raise LivchatError("PROVIDER_ERROR", f"{endpoint}/servers answered {error.code} {error.reason}") from error
+                raise LivchatError(
+                    "PROVIDER_ERROR", f"{endpoint}/servers answered {error.code} {error.reason}"
+                ) from error
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise LivchatError("PROVIDER_ERROR", f"{endpoint}/servers: {error}") from error
         return servers
@@ -173,11 +177,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for variable, value in variables.items():
             self.inventory.set_variable(name, variable, value)
         groups = [f"status_{server['status']}"]
-        groups += [f"{kind}_{metadata[field]}" for kind, field in (("location", "location"), ("type", "server_type")) if metadata.get(field)]
+        groups += [
+            f"{kind}_{metadata[field]}"
+            for kind, field in (("location", "location"), ("type", "server_type"))
+            if metadata.get(field)
+        ]
         groups += [f"app_{app}" for app in server["applications"]]
         groups += [f"label_{label}_{value}" for label, value in metadata.get("labels", {}).items()]
         for group in groups:
-            self.inventory.add_host(name, group=self.inventory.add_group(to_safe_group_name(group, force=True, silent=True)))
+            self.inventory.add_host(
+                name, group=self.inventory.add_group(to_safe_group_name(group, force=True, silent=True))
+            )
         strict = self.get_option("strict")
         known = self.inventory.get_host(name).get_vars()
         self._set_composite_vars(self.get_option("compose"), known, name, strict=strict)

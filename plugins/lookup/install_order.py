@@ -5,7 +5,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: install_order
-author: livchat.setup contributors
+author:
+  - LivChat (@livchat)
 version_added: 0.1.0
 short_description: Applications with all they depend on, in the order of installation
 description:
@@ -37,6 +38,8 @@ _raw:
   elements: str
 """
 
+import typing as t
+
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
@@ -46,8 +49,8 @@ from ..plugin_utils._home import Home
 from ..plugin_utils._resolver import order
 
 
-class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types
+    def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         wanted = [one for term in terms for one in (term if isinstance(term, list) else [term])]
         try:

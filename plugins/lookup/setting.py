@@ -5,7 +5,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: setting
-author: livchat.setup contributors
+author:
+  - LivChat (@livchat)
 version_added: 0.1.0
 short_description: A setting of the operator's config.yaml
 description:
@@ -36,6 +37,8 @@ _raw:
   elements: raw
 """
 
+import typing as t
+
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
@@ -44,8 +47,8 @@ from ..plugin_utils._home import Home
 from ..plugin_utils._settings import Settings
 
 
-class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types
+    def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[t.Any]:
         self.set_options(var_options=variables, direct=kwargs)
         settings = Settings(Home(self.get_option("livchat_home")))
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: vaulted
-author: livchat.setup contributors
+author:
+  - LivChat (@livchat)
 version_added: 0.1.0
 short_description: A secret of the operator's vault
 description:
@@ -41,6 +42,8 @@ _raw:
   elements: str
 """
 
+import typing as t
+
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
@@ -49,8 +52,8 @@ from ..plugin_utils._home import Home
 from ..plugin_utils._vault import ENVIRONMENT, Vault
 
 
-class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types
+    def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         vault = Vault(Home(self.get_option("livchat_home")))
         result = []

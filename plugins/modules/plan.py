@@ -8,7 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: plan
-author: livchat.setup contributors
+author:
+  - LivChat (@livchat)
 version_added: 0.1.0
 short_description: What installing applications would change
 description:

@@ -31,7 +31,7 @@ class LivchatAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
+        _checked, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         self.variables = task_vars or {}
         self.home = Home(self._templar.template(self.variables.get("livchat_home")))
         self.vault = Vault(self.home)

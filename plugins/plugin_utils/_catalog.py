@@ -40,7 +40,7 @@ class Catalog:
         found: dict[str, str] = {}
         for folder in self._folders:
             here: dict[str, str] = {}
-            for place, _, names in sorted(os.walk(folder)):
+            for place, _folders, names in sorted(os.walk(folder)):
                 for name in sorted(names):
                     stem, extension = os.path.splitext(name)
                     if extension not in (".yml", ".yaml"):

@@ -41,8 +41,8 @@ class Outside:
     timeout: float = 15
     port: int = 443
 
-    @functools.cached_property
-    def _trusted(self) -> ssl.SSLContext:
+    @functools.cache  # noqa: B019  # one for each way to look outside, and those are few in a run
+    def _load_trusted(self) -> ssl.SSLContext:
         try:
             return ssl.create_default_context(cafile=os.path.expanduser(self.ca_file) if self.ca_file else None)
         except (OSError, ssl.SSLError) as error:
@@ -87,7 +87,7 @@ class Outside:
         Raises:
             LivchatError: HOST_UNREACHABLE or TLS_NOT_TRUSTED.
         """
-        trusted = self._trusted
+        trusted = self._load_trusted()
         try:
             plain = socket.create_connection((self.address, self.port), self.timeout)
             with plain, trusted.wrap_socket(plain, server_hostname=host) as secure:
@@ -115,7 +115,7 @@ class Outside:
         Raises:
             LivchatError: what was still wrong when patience (in seconds) ran out; CA_FILE_INVALID at once.
         """
-        _ = self._trusted
+        self._load_trusted()
         deadline = time.monotonic() + patience
         while True:
             try:

@@ -64,7 +64,7 @@ class Planner:
         request = self._request
         self._check_request()
         wanted = levels(request.apps, self._catalog)
-        self._asked = {name for _, name in parse(request.apps)}
+        self._asked = {name for _app, name in parse(request.apps)}
         instances = [one for level in wanted for one in level]
         self._check_variables([one.name for one in instances])
         for number, level in enumerate(wanted):

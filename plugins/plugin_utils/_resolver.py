@@ -39,7 +39,7 @@ def parse(requests: str | t.Sequence[str]) -> list[tuple[str, str]]:
         raise LivchatError("REQUEST_INVALID", f"apps: name at least one; allowed: {allowed}", {"value": words})
     parsed: list[tuple[str, str]] = []
     for word in words:
-        app, _, suffix = str(word).partition(":")
+        app, _colon, suffix = str(word).partition(":")
         name = f"{app}-{suffix}" if ":" in str(word) else app
         if not INSTANCE.fullmatch(app) or not INSTANCE.fullmatch(name) or name.endswith("-"):
             raise LivchatError("REQUEST_INVALID", f"apps: {word!r} is no app; allowed: {allowed}", {"value": word})
@@ -59,10 +59,10 @@ def levels(requests: str | t.Sequence[str], catalog: Catalog) -> list[list[Insta
     depth: dict[str, int] = {}
 
     def visit(app: str, name: str, above: tuple[tuple[str, str], ...], wanted: dict[str, t.Any]) -> int:
-        path = [one for _, one in above]
+        path = [one for _app, one in above]
         trail = (*path, name)
         # By app, not by name: a dedicated dependency has a new name at every turn of a cycle.
-        if app in {one for one, _ in above}:
+        if app in {one for one, _name in above}:
             message = f"these need each other: {' -> '.join(trail)}"
             raise LivchatError("DEPENDENCY_CYCLE", message, {"path": list(trail)})
         if not INSTANCE.fullmatch(name):
@@ -93,7 +93,7 @@ def levels(requests: str | t.Sequence[str], catalog: Catalog) -> list[list[Insta
 
     for app, name in parse(requests):
         visit(app, name, (), {})
-    result: list[list[Instance]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
+    result: list[list[Instance]] = [[] for _level in range(1 + max(depth.values(), default=-1))]
     for name, instance in ordered.items():
         result[depth[name]].append(instance)
     return result

@@ -37,7 +37,7 @@ _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*"
 def generate(length: int = 32, charset: str = "alphanumeric") -> str:
     """A new secret; an alphanumeric one has a lower and an upper case letter and a digit, as applications demand."""
     while True:
-        value = "".join(secrets.choice(ALPHABETS[charset]) for _ in range(length))
+        value = "".join(secrets.choice(ALPHABETS[charset]) for _character in range(length))
         if charset == "hex" or (value.lower() != value != value.upper() and any(map(str.isdigit, value))):
             return value
 
