@@ -1,5 +1,7 @@
-"""python -m livchat_cli"""
+"""`python -m livchat_cli`."""
+
+from __future__ import annotations
 
 from livchat_cli.main import main
 
-main()
+raise SystemExit(main())

@@ -1,121 +1,347 @@
-"""Every operation, once: its playbook, its parameters with their types, and whether it reads, writes or destroys.
-
-All front doors derive from this list.
-"""
+"""The one list of operations. All front doors derive from it: commands, routes, tools, surveys, the reference page."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from livchat_cli.errors import LivchatError
 
-SERVER_NAME = r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"
-DOMAIN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
-APP = r"^[a-z][a-z0-9-]{0,40}(:[a-z0-9][a-z0-9-]{0,40})?$"
-INSTANCE = r"^[a-z][a-z0-9-]{0,40}$"
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
-Name = Annotated[str, Field(pattern=SERVER_NAME, description="Name of the server", examples=["prod"])]
-App = Annotated[str, Field(pattern=APP)]
-Target = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z][a-z0-9-]*(,[a-z][a-z0-9-]*)*$", description="Servers, separated by commas", examples=["prod"]
-    ),
-]
-Instance = Annotated[str, Field(pattern=INSTANCE, description="Name of the instance", examples=["n8n"])]
+    from livchat_cli.parameters import Parameters
 
 
-class Parameters(BaseModel):
-    """Parameters of an operation. The names are those of the playbook's extra-vars."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Nothing(Parameters):
-    pass
-
-
-class ServerCreate(Parameters):
-    name: Name
-    domain: Annotated[
-        str, Field(pattern=DOMAIN, description="Base domain of the server", examples=["prod.example.com"])
-    ]
-    server_type: Annotated[str, Field(pattern=r"^[a-z0-9]*$", description="Type; the setting's when empty")] = ""
-    location: Annotated[str, Field(pattern=r"^[a-z0-9]*$", description="Location; the setting's when empty")] = ""
-    image: Annotated[str, Field(pattern=r"^[a-z0-9.-]*$", description="Image; the setting's when empty")] = ""
-
-
-class ServerDestroy(Parameters):
-    name: Name
-    confirm_name: Annotated[str, Field(description="The name once more")] = ""
-
-
-class OnServers(Parameters):
-    target: Target
-
-
-class MaybeServers(Parameters):
-    target: Annotated[str, Field(pattern=r"^[a-z][a-z0-9,-]*$", description="Servers; all when left out")] = "livchat"
-
-
-class Apps(Parameters):
-    apps: Annotated[list[App], Field(min_length=1, description="Apps, as `n8n` or `n8n:cliente1`", examples=[["n8n"]])]
-    target: Target
-
-
-class AppUninstall(Parameters):
-    instance: Instance
-    target: Target
-    drop_data: Annotated[bool, Field(description="Remove its databases too, with their data")] = False
-
-
-class Logs(Parameters):
-    instance: Instance
-    target: Target
-    service: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_-]{0,40})?$", description="One service; all when empty")] = (
-        ""
-    )
-    lines: Annotated[int, Field(ge=1, le=10000, description="Lines of each service")] = 100
-
-
-class Exec(Parameters):
-    target: Target
-    command: Annotated[list[str], Field(min_length=1, description="Program and arguments; no shell is involved")]
+class Effect(StrEnum):
+    READ = "read"
+    WRITE = "write"
+    DESTROY = "destroy"
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing livchat.setup can do."""
+    """One thing the system can do. Exactly one of `playbook` and `function` says how."""
 
     name: str
-    playbook: str
     summary: str
-    parameters: type[Parameters]
-    effect: Literal["read", "write", "destroy"]
+    summary_pt: str
+    effect: Effect
+    # What kind of thing it works on: server, app, catalog.
+    target: str
+    # A class of `parameters.py`.
+    parameters: str = "NoParameters"
+    # `livchat.setup.<playbook>`
+    playbook: str = ""
+    # `module:function`, for what needs no server and no playbook: it gets the home's path and the parameters.
+    function: str = ""
+    # Parameters a command line takes by position.
+    positionals: tuple[str, ...] = ()
+    # Parameters whose extra-var has another name.
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    # The operation that shows what this one would do.
+    preview: str = ""
+    # The parameter whose value `confirm_name` must repeat.
+    confirm: str = ""
+    # Command lines for the help, without the program's name.
+    examples: tuple[str, ...] = ()
 
-    def extra_vars(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Checked parameters as the playbook takes them.
+    @cached_property
+    def model(self) -> type[Parameters]:
+        """The class of its parameters."""
+        found: type[Parameters] = getattr(importlib.import_module("livchat_cli.parameters"), self.parameters)
+        return found
+
+    def parse(self, values: Mapping[str, Any]) -> Parameters:
+        """The typed parameters.
 
         Raises:
-            pydantic.ValidationError: a value is not allowed.
+            LivchatError: INPUT_INVALID with each field, what it was given and what is allowed.
         """
-        return self.parameters(**values).model_dump()
+        from pydantic import ValidationError  # noqa: PLC0415
+
+        try:
+            return self.model.model_validate(dict(values))
+        except ValidationError as error:
+            raise self._invalid(error, values) from None
+
+    def check_confirmed(self, parameters: Parameters) -> None:
+        """Raises CONFIRMATION_REQUIRED or CONFIRMATION_MISMATCH unless the name was repeated, where that is needed."""
+        if not self.confirm:
+            return
+        wanted = getattr(parameters, self.confirm)
+        given = getattr(parameters, "confirm_name", None)
+        if given is None:
+            message = f"{self.name} cannot be undone: repeat the name {wanted} as confirm_name to confirm"
+            raise LivchatError("CONFIRMATION_REQUIRED", message, {"field": "confirm_name", "name": wanted})
+        if given != wanted:
+            message = f"confirm_name: {given!r} is not the name {wanted}; nothing was done"
+            raise LivchatError("CONFIRMATION_MISMATCH", message, {"field": "confirm_name", "name": wanted})
+
+    def extra_vars(self, parameters: Parameters) -> dict[str, Any]:
+        """What the playbook gets. What was not given is left out, so that settings and defaults apply there."""
+        result: dict[str, Any] = {}
+        for name, value in parameters.model_dump(mode="json", exclude_none=True).items():
+            if name == "target" and isinstance(value, list):
+                # An Ansible pattern; the names were checked against ServerName, which holds no pattern characters.
+                if value:
+                    result["target"] = ",".join(value)
+            else:
+                result[self.mapping.get(name, name)] = value
+        return result
+
+    def schema(self) -> dict[str, Any]:
+        """The parameters' JSON schema by name, descriptions, patterns, examples and hints included."""
+        return dict(self.model.model_json_schema().get("properties", {}))
+
+    def _invalid(self, error: ValidationError, values: Mapping[str, Any]) -> LivchatError:
+        fields = []
+        for one in error.errors(include_url=False, include_context=False):
+            path = [str(part) for part in one["loc"] if part != "[key]"]
+            # Values of variables may be passwords, and so may those of a command or of a parameter nobody knows.
+            hidden = path[:1] in (["variables"], ["command"]) or one["type"] == "extra_forbidden"
+            fields.append(
+                {
+                    "field": ".".join(path),
+                    "value": None if hidden else _value(values, one["loc"]),
+                    "message": _SAID.get(one["type"], one["msg"]),
+                    "allowed": self._allowed(path[0] if path else ""),
+                }
+            )
+        sentences = [
+            f"{one['field']}: "
+            + ("" if one["value"] is None else f"{one['value']!r}: ")
+            + str(one["message"])
+            + (f"; allowed: {one['allowed']}" if one["allowed"] else "")
+            for one in fields
+        ]
+        return LivchatError("INPUT_INVALID", ". ".join(sentences), {"operation": self.name, "fields": fields})
+
+    def _allowed(self, name: str) -> str:
+        if name not in self.model.model_fields:
+            return ", ".join(self.model.model_fields) or "no parameters"
+        return allowed(self.schema()[name])
 
 
-OPERATIONS = {
-    operation.name: operation
-    for operation in (
-        Operation("server.create", "server_create", "Create a server at Hetzner", ServerCreate, "write"),
-        Operation("server.setup", "setup", "Harden servers; Docker Swarm, Traefik, Portainer", OnServers, "write"),
-        Operation("server.list", "server_list", "List servers", Nothing, "read"),
-        Operation("server.destroy", "server_destroy", "Destroy a server with all its data", ServerDestroy, "destroy"),
-        Operation("app.install", "deploy", "Install apps with all they depend on", Apps, "write"),
-        Operation("app.plan", "plan", "Show what an installation would do", Apps, "read"),
-        Operation("app.list", "app_list", "List installed apps", MaybeServers, "read"),
-        Operation("app.uninstall", "uninstall", "Remove an app; its data only if asked", AppUninstall, "destroy"),
-        Operation("status", "status", "Servers and what runs on them", MaybeServers, "read"),
-        Operation("logs", "logs", "Logs of an app", Logs, "read"),
-        Operation("exec", "exec", "Run a command on servers", Exec, "write"),
-    )
+# Pydantic's sentences quote patterns; the words of the parameter say it better.
+_SAID = {
+    "string_pattern_mismatch": "not allowed",
+    "extra_forbidden": "there is no such parameter",
+    "missing": "it is required",
 }
+
+
+def allowed(schema: Mapping[str, Any]) -> str:
+    """What a parameter's schema allows, in words where it has some."""
+    if "x-allowed" in schema:
+        return str(schema["x-allowed"])
+    if "minimum" in schema and "maximum" in schema:
+        return f"{schema['minimum']} to {schema['maximum']}"
+    parts = [*schema.get("anyOf", ()), schema.get("items")]
+    return next((words for part in parts if part and (words := allowed(part))), "")
+
+
+def _value(values: Any, path: tuple[int | str, ...]) -> Any:
+    for part in path:
+        known = isinstance(values, Mapping) and part in values
+        if not known and not (isinstance(values, Sequence) and isinstance(part, int) and part < len(values)):
+            return None
+        values = values[part]
+    return values if isinstance(values, (str, int, float, bool)) else None
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        name="server.create",
+        summary="Create a server at the cloud provider",
+        summary_pt="Cria um servidor no provedor de nuvem",
+        effect=Effect.WRITE,
+        target="server",
+        parameters="ServerCreate",
+        playbook="server_create",
+        positionals=("name",),
+        examples=(
+            "server create prod --domain prod.example.com",
+            "server create prod --domain prod.example.com --server-type cx33 --location fsn1",
+        ),
+    ),
+    Operation(
+        name="server.adopt",
+        summary="Take on a server that exists already, by its address",
+        summary_pt="Adota um servidor que já existe, pelo endereço",
+        effect=Effect.WRITE,
+        target="server",
+        parameters="ServerAdopt",
+        playbook="server_adopt",
+        positionals=("name", "address"),
+        examples=("server adopt old 203.0.113.7 --user admin --private-key ~/.ssh/id_ed25519",),
+    ),
+    Operation(
+        name="server.setup",
+        summary="Prepare servers: hardening, Docker, Swarm, Traefik, Portainer",
+        summary_pt="Prepara servidores: segurança, Docker, Swarm, Traefik, Portainer",
+        effect=Effect.WRITE,
+        target="server",
+        parameters="ServerSetup",
+        playbook="setup",
+        positionals=("target",),
+        examples=("server setup prod", "server setup prod staging"),
+    ),
+    Operation(
+        name="server.list",
+        summary="List the servers",
+        summary_pt="Lista os servidores",
+        effect=Effect.READ,
+        target="server",
+        playbook="server_list",
+        examples=("server list", "server list --json"),
+    ),
+    Operation(
+        name="server.show",
+        summary="Show what is known of a server",
+        summary_pt="Mostra o que se sabe de um servidor",
+        effect=Effect.READ,
+        target="server",
+        parameters="OneServer",
+        playbook="server_show",
+        positionals=("name",),
+        examples=("server show prod",),
+    ),
+    Operation(
+        name="server.destroy",
+        summary="Delete a server with everything on it, for good",
+        summary_pt="Apaga um servidor com tudo o que há nele, para sempre",
+        effect=Effect.DESTROY,
+        target="server",
+        parameters="ServerDestroy",
+        playbook="server_destroy",
+        positionals=("name",),
+        confirm="name",
+        examples=("server destroy prod", "server destroy prod --confirm-name prod"),
+    ),
+    Operation(
+        name="app.install",
+        summary="Install applications with everything they depend on",
+        summary_pt="Instala aplicações com tudo de que elas dependem",
+        effect=Effect.WRITE,
+        target="app",
+        parameters="AppInstall",
+        playbook="deploy",
+        positionals=("apps",),
+        preview="app.plan",
+        examples=(
+            "app install n8n --target prod",
+            "app install n8n:cliente1 --target prod --var n8n-cliente1.timezone=America/Sao_Paulo",
+        ),
+    ),
+    Operation(
+        name="app.plan",
+        summary="Show what an installation would do, and do nothing",
+        summary_pt="Mostra o que uma instalação faria, sem fazer nada",
+        effect=Effect.READ,
+        target="app",
+        parameters="AppInstall",
+        playbook="plan",
+        positionals=("apps",),
+        examples=("app plan n8n wordpress --target prod",),
+    ),
+    Operation(
+        name="app.list",
+        summary="List the installed applications, as the servers report them",
+        summary_pt="Lista as aplicações instaladas, como os servidores as informam",
+        effect=Effect.READ,
+        target="app",
+        parameters="Watched",
+        playbook="app_list",
+        examples=("app list", "app list --target prod"),
+    ),
+    Operation(
+        name="app.uninstall",
+        summary="Remove an application; its data stays unless told otherwise",
+        summary_pt="Remove uma aplicação; os dados ficam, a não ser que se peça o contrário",
+        effect=Effect.DESTROY,
+        target="app",
+        parameters="AppUninstall",
+        playbook="uninstall",
+        positionals=("instance",),
+        confirm="instance",
+        examples=("app uninstall n8n --target prod", "app uninstall n8n --target prod --drop-data --confirm-name n8n"),
+    ),
+    Operation(
+        name="catalog.list",
+        summary="List the applications that can be installed",
+        summary_pt="Lista as aplicações que podem ser instaladas",
+        effect=Effect.READ,
+        target="catalog",
+        parameters="CatalogList",
+        function="livchat_cli.catalog:list_apps",
+        examples=("catalog list", "catalog list --category databases"),
+    ),
+    Operation(
+        name="catalog.show",
+        summary="Show the definition of an application",
+        summary_pt="Mostra a definição de uma aplicação",
+        effect=Effect.READ,
+        target="catalog",
+        parameters="CatalogShow",
+        function="livchat_cli.catalog:show_app",
+        positionals=("app",),
+        examples=("catalog show n8n",),
+    ),
+    Operation(
+        name="catalog.order",
+        summary="Show in which order applications and their dependencies would be installed",
+        summary_pt="Mostra a ordem em que as aplicações e suas dependências seriam instaladas",
+        effect=Effect.READ,
+        target="catalog",
+        parameters="CatalogOrder",
+        function="livchat_cli.catalog:order_apps",
+        positionals=("apps",),
+        examples=("catalog order n8n wordpress",),
+    ),
+    Operation(
+        name="status",
+        summary="Show what runs where, read from the servers themselves",
+        summary_pt="Mostra o que roda onde, lido dos próprios servidores",
+        effect=Effect.READ,
+        target="server",
+        parameters="Watched",
+        playbook="status",
+        examples=("status", "status --target prod"),
+    ),
+    Operation(
+        name="logs",
+        summary="Show the newest log lines of an application",
+        summary_pt="Mostra as últimas linhas de log de uma aplicação",
+        effect=Effect.READ,
+        target="app",
+        parameters="Logs",
+        playbook="logs",
+        positionals=("instance",),
+        examples=("logs n8n --target prod", "logs n8n --target prod --service worker --lines 500"),
+    ),
+    Operation(
+        name="exec",
+        summary="Run a command on servers",
+        summary_pt="Executa um comando nos servidores",
+        effect=Effect.WRITE,
+        target="server",
+        parameters="Exec",
+        playbook="exec",
+        positionals=("command",),
+        examples=("exec --target prod -- df -h", "exec --json --target prod -- docker node ls"),
+    ),
+)
+_BY_NAME = {operation.name: operation for operation in OPERATIONS}
+
+
+def get(name: str) -> Operation:
+    """The operation of that name. Raises LivchatError OPERATION_UNKNOWN."""
+    if name not in _BY_NAME:
+        message = f"there is no operation {name!r}; there are: {', '.join(_BY_NAME)}"
+        raise LivchatError("OPERATION_UNKNOWN", message, {"operation": name})
+    return _BY_NAME[name]

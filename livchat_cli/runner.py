@@ -143,7 +143,8 @@ class Job:
         environment = dict(inherited)
         others = [one for one in environment.get("ANSIBLE_COLLECTIONS_PATH", "").split(":") if one.startswith("/")]
         defaults = ["~/.ansible/collections", "/usr/share/ansible/collections"]
-        folders = list(dict.fromkeys([str(collection.root()), *others, *defaults]))
+        folders = list(dict.fromkeys([str(collection.find()), *others, *defaults]))
+        environment.pop("ANSIBLE_FORCE_COLOR", None)
         environment |= {
             "ANSIBLE_CONFIG": str(_write(work / "ansible.cfg", "")),
             "ANSIBLE_COLLECTIONS_PATH": ":".join(folders),
@@ -151,6 +152,8 @@ class Job:
             "ANSIBLE_FORKS": environment.get("ANSIBLE_FORKS", "20"),
             "ANSIBLE_HOST_KEY_CHECKING": "True",
             "ANSIBLE_INVENTORY_ENABLED": "livchat.setup.hetzner,auto,yaml,ini,host_list",
+            # What is looked for in the log must not hide behind colours.
+            "ANSIBLE_NOCOLOR": "True",
             "ANSIBLE_LOCAL_TEMP": str(work / "tmp"),
             "ANSIBLE_PIPELINING": "True",
             "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
@@ -173,7 +176,7 @@ class Job:
             # Cancelled before the first event told which process it is.
             self._victims = processes.descendants(self._pid)
             processes.send(self._pid, signal.SIGTERM)
-        self._failures.add(event) if event.get("event") in ("runner_on_failed", "runner_on_unreachable") else None
+        self._failures.add(event)
         if event.get("event") == "playbook_on_stats":
             self._ended = True
             self._result = ((event.get("event_data") or {}).get("artifact_data") or {}).get("livchat_result")
@@ -265,7 +268,3 @@ def _texts(extra_vars: Mapping[str, Any]) -> Iterator[str]:
     """Values that may be secrets: those of variables for applications. Names of servers and the like are not."""
     for values in (extra_vars.get("variables") or {}).values():
         yield from (str(one) for one in (values.values() if isinstance(values, Mapping) else [values]))
-
-
-def home() -> Path:
-    return Path(os.environ.get("LIVCHAT_HOME") or "~/.livchat").expanduser().absolute()

@@ -54,5 +54,6 @@ class ActionModule(LivchatAction):
         if answer.status == before.get("status") and before["contains"] in answer.body:
             return False
         # The answer may quote what was sent, so it stays out of the message.
-        message = f"{entry['instance']}: {request['name']}: https://{request['host']}{request['path']} answered {answer.status}"
+        url = f"https://{request['host']}{request['path']}"
+        message = f"{entry['instance']}: {request['name']}: {url} answered {answer.status}"
         raise LivchatError("POST_INSTALL_FAILED", message, {"status": answer.status})

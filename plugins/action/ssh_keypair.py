@@ -6,9 +6,6 @@ from __future__ import annotations
 import os
 import typing as t
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-
 from ..plugin_utils._action import LivchatAction
 
 
@@ -50,6 +47,10 @@ class ActionModule(LivchatAction):
 
     @staticmethod
     def _make(kind: str) -> str:
+        # Imported late: Ansible loads every action plugin, also where cryptography is not installed.
+        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric import ed25519, rsa  # noqa: PLC0415
+
         key = ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else rsa.generate_private_key(65537, 4096)
         return key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
@@ -57,6 +58,8 @@ class ActionModule(LivchatAction):
 
 
 def _public(private: str) -> str:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
     key = serialization.load_ssh_private_key(private.encode(), None)
     line = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return line.decode()

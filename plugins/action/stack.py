@@ -36,7 +36,7 @@ class ActionModule(LivchatAction):
 
     @staticmethod
     def _named(stack: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The stack with its secrets and configs under names that carry their hash, and its own hash on its services."""
+        """The stack with its secrets and configs under names that carry their hash, and its own on its services."""
         compose = copy.deepcopy(stack["compose"])
         named: dict[str, dict[str, str]] = {}
         for kind in ("secrets", "configs"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: hetzner
-author: livchat.setup contributors
+author: LivChat (@livchat)
 version_added: 0.1.0
 short_description: The operator's servers, at Hetzner and adopted ones
 description:
   - Lists the servers of a Hetzner Cloud project that carry the label C(managed-by=livchat-setup), and the servers in
     C(state.json) that were adopted from elsewhere.
-  - All are in the group C(livchat). Further groups are C(location_X), C(type_X), C(status_X), C(app_X) and C(label_K_V).
+  - All are in the group C(livchat). Further groups are C(location_X), C(type_X), C(status_X), C(app_X), C(label_K_V).
   - Asks the provider once per 50 servers, and not at all while the cache is warm.
 options:
   plugin:

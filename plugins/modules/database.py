@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database
-author: livchat.setup contributors
+author: LivChat (@livchat)
 version_added: 0.1.0
 short_description: Databases and their users in the server's shared database services
 description:
@@ -181,7 +181,8 @@ class Postgres(DatabaseService):
         return there
 
     def _exists(self, table, column, value):
-        return self.run(self.PROGRAM, f"SELECT 1 FROM {table} WHERE {column} = '{value}';") == "1"
+        query = f"SELECT 1 FROM {table} WHERE {column} = '{value}';"  # noqa: S608  # names pass check_input first
+        return self.run(self.PROGRAM, query) == "1"
 
 
 class Mysql(DatabaseService):
@@ -190,7 +191,8 @@ class Mysql(DatabaseService):
         "sh",
         "-euc",
         "umask 077; file=$(mktemp); trap 'rm -f \"$file\"' EXIT; "
-        "{ echo '[client]'; echo 'user=root'; printf 'password=\"%s\"\\n' \"$(cat /run/secrets/root_password)\"; } > \"$file\"; "
+        "{ echo '[client]'; echo 'user=root'; "
+        'printf \'password="%s"\\n\' "$(cat /run/secrets/root_password)"; } > "$file"; '
         'mysql --defaults-extra-file="$file" --batch --skip-column-names',
     )
 
@@ -219,11 +221,12 @@ class Mysql(DatabaseService):
         return there
 
     def _database(self, name):
-        query = f"SELECT 1 FROM information_schema.schemata WHERE schema_name = '{name}';"
+        query = f"SELECT 1 FROM information_schema.schemata WHERE schema_name = '{name}';"  # noqa: S608  # as above
         return self.run(self.PROGRAM, query) == "1"
 
     def _user(self, user):
-        return self.run(self.PROGRAM, f"SELECT 1 FROM mysql.user WHERE user = '{user}';") == "1"
+        query = f"SELECT 1 FROM mysql.user WHERE user = '{user}';"  # noqa: S608  # as above
+        return self.run(self.PROGRAM, query) == "1"
 
 
 class Redis(DatabaseService):

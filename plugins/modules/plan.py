@@ -61,7 +61,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: Levels of entries, images, DNS records, a summary in words, and whether anything changes. Holds no secret.
+  description: Levels of entries, images, DNS records, a summary in words, and whether anything changes. No secret.
   returned: success
   type: dict
 """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: server_info
-author: livchat.setup contributors
+author: LivChat (@livchat)
 version_added: 0.1.0
 short_description: Everything a plan needs to know of a server, in one remote call
 description:
@@ -29,7 +29,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 server:
-  description: Host name, operating system, processors, memory in MB and disk in GB (of the file system that holds /var/lib).
+  description: Host name, operating system, processors, memory in MB and disk in GB (of /var/lib's file system).
   returned: always
   type: dict
 docker:
@@ -124,12 +124,12 @@ class ServerInfo:
         release = {}
         with open("/etc/os-release", encoding="utf-8") as handle:
             for line in handle:
-                key, _, value = line.strip().partition("=")
+                key, _sep, value = line.strip().partition("=")
                 release[key] = value.strip('"')
         memory = {}
         with open("/proc/meminfo", encoding="utf-8") as handle:
             for line in handle:
-                key, _, value = line.partition(":")
+                key, _sep, value = line.partition(":")
                 memory[key] = int(value.split()[0]) // 1024
         disk = shutil.disk_usage("/var/lib")
         return {

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ssh_keypair
-author: livchat.setup contributors
+author: LivChat (@livchat)
 version_added: 0.1.0
 short_description: A key pair for reaching a server
 description:
-  - Makes an SSH key pair in the operator's home (0600) with a copy in the vault. A key that the vault has is put back on disk.
+  - Makes an SSH key pair in the operator's home (0600) with a copy in the vault. A key the vault has is put back.
 attributes:
   check_mode:
     support: full

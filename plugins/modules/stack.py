@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack
-author: livchat.setup contributors
+author: LivChat (@livchat)
 version_added: 0.1.0
 short_description: Deploys stacks to Docker Swarm, waits until they are healthy, or puts everything back
 description:
   - Starts all given stacks together and waits for them together, in one remote call.
-  - When one does not become healthy, every stack of the call is put back to what it was. Volumes are never removed by that.
+  - When one does not become healthy, every stack of the call is put back to what it was. Volumes are never removed.
   - A stack whose services carry the wanted C(livchat.definition) label and run is left alone.
 attributes:
   check_mode:

@@ -46,7 +46,7 @@ options:
     default: []
   deployment:
     description:
-      - A deployment to remember, with at least its C(id). Given again with the same C(id) it changes the one remembered.
+      - A deployment to remember, with at least its C(id). Given again with that C(id) it changes the one remembered.
     type: dict
 """
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: swarm
-author: livchat.setup contributors
+author: LivChat (@livchat)
 version_added: 0.1.0
 short_description: A Swarm manager with its overlay networks, in one remote call
 description:

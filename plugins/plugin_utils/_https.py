@@ -20,6 +20,20 @@ import typing as t
 from ..module_utils._errors import LivchatError
 
 
+@functools.lru_cache(maxsize=8)
+def trusting(ca_file: str) -> ssl.SSLContext:
+    """TLS that trusts the authorities in the file, or the system's when none is named.
+
+    Raises:
+        LivchatError: CA_FILE_INVALID
+    """
+    try:
+        return ssl.create_default_context(cafile=os.path.expanduser(ca_file) if ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        message = f"{ca_file} is no readable PEM file of a certificate authority: {error.strerror or error}"
+        raise LivchatError("CA_FILE_INVALID", message, {"file": ca_file}) from error
+
+
 @dataclasses.dataclass(frozen=True)
 class Answer:
     status: int
@@ -40,14 +54,6 @@ class Outside:
     resolvers: tuple[str, ...] = ()
     timeout: float = 15
     port: int = 443
-
-    @functools.cache  # noqa: B019  # one for each way to look outside, and those are few in a run
-    def _load_trusted(self) -> ssl.SSLContext:
-        try:
-            return ssl.create_default_context(cafile=os.path.expanduser(self.ca_file) if self.ca_file else None)
-        except (OSError, ssl.SSLError) as error:
-            message = f"{self.ca_file} is no readable PEM file of a certificate authority: {error.strerror or error}"
-            raise LivchatError("CA_FILE_INVALID", message, {"file": self.ca_file}) from error
 
     def check_name(self, host: str) -> None:
         """Raises LivchatError DNS_NOT_RESOLVING unless the name leads to the address."""
@@ -87,7 +93,7 @@ class Outside:
         Raises:
             LivchatError: HOST_UNREACHABLE or TLS_NOT_TRUSTED.
         """
-        trusted = self._load_trusted()
+        trusted = trusting(self.ca_file)
         try:
             plain = socket.create_connection((self.address, self.port), self.timeout)
             with plain, trusted.wrap_socket(plain, server_hostname=host) as secure:
@@ -115,7 +121,7 @@ class Outside:
         Raises:
             LivchatError: what was still wrong when patience (in seconds) ran out; CA_FILE_INVALID at once.
         """
-        self._load_trusted()
+        trusting(self.ca_file)
         deadline = time.monotonic() + patience
         while True:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.e2e.https import get
-from tests.e2e.story import StepFailed, Story
+from tests.e2e.story import StepError, Story
 from tests.lab import config, supervisor
 
 SERVER = "demo"
@@ -25,7 +25,7 @@ def main() -> int:
             story.setup(SERVER)
         with story.phase("install n8n with postgres and redis"):
             (installed,) = story.install(SERVER, "n8n")
-    except StepFailed as error:
+    except StepError as error:
         print(error, file=sys.stderr)
         return 1
     host = f"n8n.{SERVER}.{lab.zone}"

@@ -1,4 +1,4 @@
-"""An HTTPS request to a chosen address, verified against a chosen root: what a browser on the lab's network would see."""
+"""An HTTPS request to a chosen address, verified against a chosen root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main story, told once: a home for the lab, a server, its setup, an application. The demo prints it, the tests assert on it."""
+"""The main story, told once: a home, a server, its setup, an application. The demo prints it, tests assert on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from tests.lab.config import LabConfig
 
 
-class StepFailed(Exception):
+class StepError(Exception):
     """A command of the story ended with an error; the message is what it printed."""
 
 
@@ -49,7 +49,7 @@ class Story:
         """The result object of `livchat-setup ARGUMENTS --json`.
 
         Raises:
-            StepFailed: with the error's code and message.
+            StepError: with the error's code and message.
         """
         done = subprocess.run(
             [sys.executable, "-m", "livchat_cli", *arguments, "--json"],
@@ -60,7 +60,7 @@ class Story:
             check=False,
         )
         if done.returncode != 0:
-            raise StepFailed(f"livchat-setup {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}")
+            raise StepError(f"livchat-setup {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}")
         return json.loads(done.stdout)
 
     def init(self) -> None:

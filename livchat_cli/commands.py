@@ -1,0 +1,254 @@
+"""The commands: one for each operation, made from the list, and the two that concern this machine alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from livchat_cli import console, home
+from livchat_cli.errors import LivchatError
+from livchat_cli.operations import OPERATIONS, Effect, Operation, allowed, get
+
+if TYPE_CHECKING:
+    from livchat_cli.parameters import Parameters
+
+_GROUPS = {
+    "server": "Servers: create, adopt, set up, list, show, destroy.",
+    "app": "Applications: plan, install, list, uninstall.",
+    "catalog": "What can be installed.",
+}
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def perform(operation: Operation, values: Mapping[str, Any], as_json: bool, yes: bool) -> None:
+    """Asks what has to be asked, runs the operation, prints its result."""
+    parameters = _confirmed(operation, values, yes)
+    if operation.preview and not yes and not as_json and console.interactive():
+        preview = get(operation.preview)
+        console.result(_run(preview, preview.parse(values), as_json), preview.name, as_json)
+        typer.confirm("Apply this?", abort=True, err=True)
+    console.result(_run(operation, parameters, as_json), operation.name, as_json)
+
+
+def _run(operation: Operation, parameters: Parameters, as_json: bool) -> Any:
+    from livchat_cli.display import Display  # noqa: PLC0415  # and with it the runner, which --help does not need
+    from livchat_cli.executor import Executor  # noqa: PLC0415
+
+    # A program that reads our JSON gets no progress; a person at a terminal still does, on stderr.
+    with Display(quiet=as_json and not console.interactive()) as display:
+        return Executor(home.path()).perform(operation, parameters, display)
+
+
+def _confirmed(operation: Operation, values: Mapping[str, Any], yes: bool) -> Parameters:
+    parameters = operation.parse(values)
+    if not operation.confirm or values.get("confirm_name") is not None:
+        return parameters
+    name = getattr(parameters, operation.confirm)
+    if yes:
+        typed = name
+    elif console.interactive():
+        console.note(f"{operation.summary}.")
+        typed = typer.prompt(f"Type the name {name} to go on", default="", show_default=False, err=True)
+    else:
+        message = f"{operation.name} cannot be undone; confirm with --confirm-name {name} or --yes"
+        raise LivchatError("CONFIRMATION_REQUIRED", message, {"field": "confirm_name", "name": name})
+    return operation.parse({**values, "confirm_name": typed})
+
+
+# --- from a parameter to an argument or an option
+def _command(operation: Operation) -> Callable[..., None]:
+    schema = operation.schema()
+
+    def call(**given: Any) -> None:
+        as_json, yes = given.pop("as_json"), given.pop("yes", False)
+        values = {name: _read(name, schema[name], value) for name, value in given.items() if value not in (None, [])}
+        perform(operation, values, as_json, yes)
+
+    order = [*operation.positionals, *(name for name in schema if name not in operation.positionals)]
+    parameters = [_parameter(operation, name, schema[name]) for name in order]
+    parameters.append(_keyword("as_json", Json, default=False))
+    if operation.effect is not Effect.READ:
+        parameters.append(_keyword("yes", Yes, default=False))
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    lines = "\n".join(f"  livchat-setup {example}" for example in operation.examples)
+    # \b: Typer keeps the lines that follow as they are.
+    call.__doc__ = f"{operation.summary}.\n\n\b\nExamples:\n{lines}"
+    return call
+
+
+def _parameter(operation: Operation, name: str, schema: Mapping[str, Any]) -> inspect.Parameter:
+    kind, many = _type(schema)
+    words = allowed(schema)
+    text = schema.get("description", "") + (f" ({words})" if words and many != "mapping" else "")
+    required = operation.model.model_fields[name].is_required()
+    default: Any = inspect.Parameter.empty if required else None if many else schema.get("default")
+    more: dict[str, Any] = {"help": text + ".", "show_default": default not in (None, "", False)}
+    if complete := _completion(schema):
+        more["autocompletion"] = complete
+    annotation: Any = list[str] if many else kind
+    if name in operation.positionals:
+        info = typer.Argument(metavar=name.upper() + ("..." if many else ""), **more)
+    else:
+        option = schema.get("x-option", f"--{name.replace('_', '-')}")
+        short = ["-t"] if name == "target" else []
+        # A flag has no opposite: what is not asked for does not happen.
+        info = typer.Option(option, *short, **more)
+    if not required and kind is not bool:
+        annotation = annotation | None
+    return _keyword(name, Annotated[annotation, info], default)
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _type(schema: Mapping[str, Any]) -> tuple[Any, str]:
+    """The type on a command line, and whether it may come several times: as a list or as KEY=VALUE."""
+    types = {one.get("type") for one in (schema, *schema.get("anyOf", ()))}
+    if "array" in types:
+        return str, "list"
+    if "object" in types:
+        return str, "mapping"
+    if "boolean" in types:
+        return bool, ""
+    return (int if "integer" in types else str), ""
+
+
+def _read(name: str, schema: Mapping[str, Any], value: Any) -> Any:
+    """KEY=VALUE and OUTER.KEY=VALUE as mappings; everything else as it is."""
+    if _type(schema)[1] != "mapping":
+        return value
+    nested = schema.get("additionalProperties", {}).get("type") == "object" or any(
+        one.get("type") == "object" for one in schema.get("patternProperties", {}).values()
+    )
+    result: dict[str, Any] = {}
+    for one in value:
+        key, equals, text = one.partition("=")
+        outer, dot, inner = key.partition(".") if nested else ("", ".", key)
+        if not equals or not dot:
+            # The value may be a password and stays out of the sentence.
+            message = f"{name}: {key!r} is not allowed; allowed: {allowed(schema)}"
+            raise LivchatError("INPUT_INVALID", message, {"field": name, "allowed": allowed(schema)})
+        (result.setdefault(outer, {}) if nested else result)[inner] = text
+    return result
+
+
+def _completion(schema: Mapping[str, Any]) -> Callable[[str], list[str]] | None:
+    parts = (schema, schema.get("items", {}), *schema.get("anyOf", ()))
+    wanted = next((one["x-complete"] for one in parts if "x-complete" in one), None)
+    return {"server": _complete_server, "app": _complete_app}.get(wanted or "")
+
+
+def _complete_server(incomplete: str) -> list[str]:
+    return [name for name in home.servers(home.path()) if name.startswith(incomplete)]
+
+
+def _complete_app(incomplete: str) -> list[str]:
+    from livchat_cli.catalog import names  # noqa: PLC0415  # it reads the definitions' folder
+
+    return [name for name in names(home.path()) if name.startswith(incomplete)]
+
+
+def _listed(operation: Operation) -> Callable[..., None]:
+    """A command as a list of commands shows it: the types of its parameters are slow to load, and not needed there."""
+
+    def call() -> None:
+        raise NotImplementedError(operation.name)
+
+    call.__doc__ = f"{operation.summary}."
+    return call
+
+
+def build(words: Sequence[str] | None = None) -> typer.Typer:
+    """The command line, whole, or with only those commands whole that `words` may name."""
+    root = typer.Typer(
+        no_args_is_help=True,
+        # Plain help: Rich takes 150 ms to import.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        help="From a bare VPS to running applications. Start with `livchat-setup init`.",
+    )
+    root.command()(init)
+    root.command()(doctor)
+    groups: dict[str, typer.Typer] = {}
+    for name, text in _GROUPS.items():
+        groups[name] = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=text)
+        root.add_typer(groups[name], name=name)
+    for operation in OPERATIONS:
+        group, _, verb = operation.name.rpartition(".")
+        # What follows a command to run belongs to that command.
+        settings = {"allow_interspersed_args": False} if operation.name == "exec" else {}
+        whole = words is None or set(operation.name.split(".")) <= set(words)
+        place = groups[group] if group else root
+        place.command(verb, context_settings=settings)((_command if whole else _listed)(operation))
+    return root
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check this machine, the home, the tokens, the zone, the certificate authority and the servers."""
+    from livchat_cli.doctor import Doctor  # noqa: PLC0415
+
+    found = Doctor(home.path()).examine()
+    console.result(found, "doctor", as_json)
+    raise typer.Exit(0 if found["healthy"] else 1)
+
+
+def init(  # noqa: PLR0917  # options of a command line, none of them positional
+    zone: Annotated[str | None, typer.Option(help="DNS zone, such as example.com.")] = None,
+    acme_email: Annotated[str | None, typer.Option(help="Address at the certificate authority.")] = None,
+    hetzner_token_file: Annotated[str | None, typer.Option(help="File of the token, instead of HCLOUD_TOKEN.")] = None,
+    cloudflare_token_file: Annotated[
+        str | None, typer.Option(help="File of the token, instead of CLOUDFLARE_API_TOKEN.")
+    ] = None,
+    vault_password_file: Annotated[
+        str | None, typer.Option(help="File of the vault's password, made when absent; else the keyring is used.")
+    ] = None,
+    hetzner_endpoint: Annotated[str | None, typer.Option(help="Address of the Hetzner API.")] = None,
+    dns_endpoint: Annotated[str | None, typer.Option(help="Address of the Cloudflare API.")] = None,
+    dns_resolver: Annotated[list[str] | None, typer.Option(help="DNS server to ask; repeatable.")] = None,
+    acme_server: Annotated[
+        str | None, typer.Option(help="letsencrypt, letsencrypt-staging or the address of a directory.")
+    ] = None,
+    acme_ca_file: Annotated[str | None, typer.Option(help="PEM file that signs the ACME server's own HTTPS.")] = None,
+    acme_root_file: Annotated[str | None, typer.Option(help="PEM file of the root of issued certificates.")] = None,
+    registry_mirror: Annotated[list[str] | None, typer.Option(help="Mirror of Docker's registry; repeatable.")] = None,
+    insecure_registry: Annotated[list[str] | None, typer.Option(help="Registry without TLS; repeatable.")] = None,
+    docker_source: Annotated[str | None, typer.Option(help="docker or distribution.")] = None,
+    non_interactive: Annotated[bool, typer.Option("--non-interactive", help="Ask nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make ~/.livchat: settings, vault and tokens, each tried at once.
+
+    Tokens come from HCLOUD_TOKEN and CLOUDFLARE_API_TOKEN, from files, or are asked for; never from the command line.
+
+    \b
+    Examples:
+      livchat-setup init
+      livchat-setup init --non-interactive --zone example.com --acme-email me@example.com
+    """
+    from livchat_cli.initialise import Answers, Initialiser  # noqa: PLC0415
+
+    answers = Answers(
+        settings={
+            "dns.zone": zone,
+            "acme.email": acme_email,
+            "providers.hetzner.api_endpoint": hetzner_endpoint,
+            "dns.api_endpoint": dns_endpoint,
+            "dns.resolvers": dns_resolver,
+            "acme.server": acme_server,
+            "acme.ca_file": acme_ca_file,
+            "acme.root_file": acme_root_file,
+            "docker.registry_mirrors": registry_mirror,
+            "docker.insecure_registries": insecure_registry,
+            "docker.source": docker_source,
+        },
+        token_files={"hetzner": hetzner_token_file, "cloudflare": cloudflare_token_file},
+        vault_password_file=vault_password_file,
+    )
+    asking = not non_interactive and console.interactive()
+    console.result(Initialiser(home.path(), answers, asking).run(), "init", as_json)

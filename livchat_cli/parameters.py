@@ -1,0 +1,245 @@
+"""The typed parameters of the operations. Importing pydantic takes 0.2 s, so `operations.py` loads this when needed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Parameters(BaseModel):
+    """What an operation takes. Unknown names are refused; a wrong value never appears in pydantic's own messages."""
+
+    # Built on first use: the list is read for every `--help`, a model only when its operation runs.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
+
+
+def hints(allowed: str = "", complete: str = "", option: str = "") -> dict[str, Any]:
+    """Schema entries of a parameter: what is allowed in words, what a shell may complete, its option's name."""
+    given = {"x-allowed": allowed, "x-complete": complete, "x-option": option}
+    return {key: value for key, value in given.items() if value}
+
+
+_INSTANCE = r"^[a-z][a-z0-9-]{0,40}$"
+_LABEL = r"^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$"
+
+ServerName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="Name of the server",
+        examples=["prod"],
+        json_schema_extra=hints("a lower case letter, then letters, digits and dashes, 63 at most", "server"),
+    ),
+]
+Domain = Annotated[
+    str,
+    Field(
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$",
+        max_length=253,
+        description="Base domain of the server's applications",
+        examples=["prod.example.com"],
+        json_schema_extra=hints("a domain in lower case, such as prod.example.com"),
+    ),
+]
+AppRequest = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9-]{0,40}(:[a-z0-9][a-z0-9-]{0,39})?$",
+        json_schema_extra=hints("`app` or `app:instance`, such as n8n or n8n:cliente1"),
+    ),
+]
+AppRequests = Annotated[
+    list[AppRequest],
+    Field(
+        min_length=1,
+        description="Applications: `app`, or `app:instance` for another one of the same",
+        examples=[["n8n"], ["n8n:cliente1"]],
+        json_schema_extra=hints(complete="app"),
+    ),
+]
+Instance = Annotated[
+    str,
+    Field(
+        pattern=_INSTANCE,
+        description="Name of the installed application",
+        examples=["n8n"],
+        json_schema_extra=hints("a lower case letter, then letters, digits and dashes, 41 at most", "app"),
+    ),
+]
+Target = Annotated[
+    ServerName, Field(description="Server to work on", examples=["prod"], json_schema_extra=hints(complete="server"))
+]
+Targets = Annotated[
+    list[ServerName],
+    Field(
+        min_length=1, description="Servers to work on", examples=[["prod"]], json_schema_extra=hints(complete="server")
+    ),
+]
+AnyTargets = Annotated[
+    list[ServerName],
+    Field(
+        description="Servers to look at; all of them when none is named",
+        examples=[["prod"]],
+        json_schema_extra=hints(complete="server"),
+    ),
+]
+ConfirmName = Annotated[
+    str | None,
+    Field(description="The name once more, as confirmation; without it nothing is done", examples=["prod"]),
+]
+Word = Annotated[
+    str | None,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+        json_schema_extra=hints("lower case letters, digits and ._-, 63 at most"),
+    ),
+]
+Labels = dict[
+    Annotated[str, Field(pattern=_LABEL)],
+    Annotated[str, Field(pattern=r"^([a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?)?$")],
+]
+Variables = dict[
+    Annotated[str, Field(pattern=_INSTANCE)],
+    dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], str],
+]
+
+
+class NoParameters(Parameters):
+    pass
+
+
+class ServerCreate(Parameters):
+    name: ServerName
+    domain: Domain
+    server_type: Annotated[Word, Field(description="Size, as the provider names it", examples=["cx23"])] = None
+    location: Annotated[Word, Field(description="Place, as the provider names it", examples=["nbg1"])] = None
+    image: Annotated[Word, Field(description="Operating system", examples=["debian-13"])] = None
+    labels: Annotated[
+        Labels,
+        Field(
+            description="Labels of the server at the provider, KEY=VALUE",
+            examples=[{"customer": "acme"}],
+            json_schema_extra=hints("KEY=VALUE of letters, digits and ._-, 63 at most each", option="--label"),
+        ),
+    ] = {}
+
+
+class ServerAdopt(Parameters):
+    name: ServerName
+    address: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$",
+            description="IP address or host name",
+            examples=["203.0.113.7"],
+            json_schema_extra=hints("an IP address or a host name"),
+        ),
+    ]
+    user: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
+            description="User that may become root",
+            json_schema_extra=hints("a Linux user name"),
+        ),
+    ] = "root"
+    port: Annotated[int, Field(ge=1, le=65535, description="SSH port")] = 22
+    private_key: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9_~./ -]{1,1024}$",
+            description="File of the private SSH key; without it those of the SSH agent and ~/.ssh are tried",
+            examples=["~/.ssh/id_ed25519"],
+            json_schema_extra=hints("the path of a file"),
+        ),
+    ] = None
+    domain: Domain | None = None
+
+
+class ServerSetup(Parameters):
+    target: Targets
+
+
+class OneServer(Parameters):
+    name: ServerName
+
+
+class ServerDestroy(Parameters):
+    name: ServerName
+    confirm_name: ConfirmName = None
+
+
+class AppInstall(Parameters):
+    apps: AppRequests
+    target: Targets
+    variables: Annotated[
+        Variables,
+        Field(
+            description="Values for the variables of the definitions, by instance: INSTANCE.NAME=VALUE",
+            examples=[{"n8n": {"timezone": "America/Sao_Paulo"}}],
+            json_schema_extra=hints("INSTANCE.NAME=VALUE, such as n8n.timezone=UTC", option="--var"),
+        ),
+    ] = {}
+
+
+class AppUninstall(Parameters):
+    instance: Instance
+    target: Target
+    drop_data: Annotated[bool, Field(description="Remove its volumes, databases and secrets as well")] = False
+    confirm_name: ConfirmName = None
+
+
+class Watched(Parameters):
+    target: AnyTargets = []
+
+
+class Logs(Parameters):
+    instance: Instance
+    target: Target
+    service: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z][a-z0-9_-]{0,40}$",
+            description="One service of it; all of them when none is named",
+            examples=["worker"],
+            json_schema_extra=hints("a lower case letter, then letters, digits, dashes and underscores"),
+        ),
+    ] = None
+    lines: Annotated[int, Field(ge=1, le=10000, description="Newest lines of each service")] = 100
+
+
+class Exec(Parameters):
+    command: Annotated[
+        list[Annotated[str, Field(max_length=4096)]],
+        Field(min_length=1, description="Command and its arguments; no shell reads them", examples=[["df", "-h"]]),
+    ]
+    target: Targets
+
+
+class CatalogList(Parameters):
+    category: Annotated[
+        str | None,
+        Field(
+            pattern=_INSTANCE,
+            description="Only this category",
+            examples=["databases"],
+            json_schema_extra=hints("a category, such as databases"),
+        ),
+    ] = None
+
+
+class CatalogShow(Parameters):
+    app: Annotated[
+        str,
+        Field(
+            pattern=_INSTANCE,
+            description="Name of the application",
+            examples=["n8n"],
+            json_schema_extra=hints("a name of the catalogue", "app"),
+        ),
+    ]
+
+
+class CatalogOrder(Parameters):
+    apps: AppRequests

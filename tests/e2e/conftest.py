@@ -1,0 +1,41 @@
+"""One server for all end-to-end tests: made, set up and given n8n once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+
+from tests.e2e.story import Story
+from tests.lab import config
+
+SERVER = "e2e"
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    home: Path = tmp_path_factory.mktemp("livchat") / "home"
+    told = Story(config.load(), home)
+    told.init()
+    yield told
+    told.run("server", "destroy", SERVER, "--yes")
+
+
+@pytest.fixture(scope="session")
+def installed(story: Story) -> dict[str, Any]:
+    """The server's address, and what installing n8n said."""
+    created = story.create(SERVER)
+    story.setup(SERVER)
+    (result,) = story.install(SERVER, "n8n")
+    return {"address": created["ip_address"], "result": result}
+
+
+@pytest.fixture(scope="session")
+def target(story: Story, installed: dict[str, Any]) -> Any:
+    """The server as testinfra sees it, over the SSH the operator has."""
+    key = story.home / "ssh_keys" / SERVER
+    options = f"ssh_identity_file={key}&ssh_extra_args=-o%20UserKnownHostsFile%3D{story.home / 'known_hosts'}"
+    return testinfra.get_host(f"ssh://root@{installed['address']}?{options}")

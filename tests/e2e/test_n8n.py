@@ -1,0 +1,92 @@
+"""From nothing to n8n over HTTPS: what is asserted on the server, and from outside."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.e2e.conftest import SERVER
+from tests.e2e.https import get
+from tests.e2e.story import Story
+
+
+def container(target: Any, service: str) -> str:
+    name = f"label=com.docker.swarm.service.name={service}"
+    return str(target.check_output("docker ps --quiet --filter %s", name).split()[0])
+
+
+def sql(target: Any, database: str, query: str) -> str:
+    program = f"psql --username=postgres --dbname={database} --tuples-only --no-align --command"
+    return str(target.check_output(f"docker exec {container(target, 'postgres_postgres')} {program} %s", query))
+
+
+def test_n8n_answers_over_https_with_the_wildcard_certificate_of_the_acme_server(
+    story: Story, installed: dict[str, Any]
+) -> None:
+    domain = f"{SERVER}.{story.lab.zone}"
+    answer = get(f"n8n.{domain}", installed["address"], story.lab.acme_root_file)
+    assert answer.status == 200
+    assert b"n8n" in answer.body
+    assert set(answer.subject.split(", ")) == {domain, f"*.{domain}"}
+    assert "Pebble" in answer.issuer
+
+
+def test_units_run_and_docker_is_held(target: Any) -> None:
+    for unit in ("docker", "livchat-firewall", "ssh"):
+        assert target.service(unit).is_running, unit
+        assert target.service(unit).is_enabled, unit
+    assert "docker.io" in target.check_output("apt-mark showhold").split()
+
+
+def test_the_firewall_admits_only_what_is_published(target: Any) -> None:
+    rules = target.check_output("nft list table inet livchat")
+    assert "policy drop" in rules
+    assert "tcp dport { 22, 80, 443 } accept" in rules
+    assert "ct original proto-dst != { 80, 443 } drop" in rules
+
+
+def test_ssh_takes_keys_only(target: Any) -> None:
+    settings = target.check_output("/usr/sbin/sshd -T").splitlines()
+    assert "passwordauthentication no" in settings
+    assert "permitrootlogin without-password" in settings
+
+
+def test_n8n_has_a_database_and_a_role_of_its_own(target: Any) -> None:
+    assert sql(target, "postgres", "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'n8n'") == "n8n"
+    assert sql(target, "postgres", "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = 'n8n'") == "f"
+    assert int(sql(target, "n8n", "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'")) > 20
+    users = sql(target, "postgres", "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'n8n'")
+    assert users.split() == ["n8n"]
+
+
+def test_a_worker_waits_for_jobs_in_redis(target: Any) -> None:
+    redis = container(target, "redis_redis")
+    script = (
+        '{ printf "AUTH default "; cat /run/secrets/redis_password; echo; echo "CLIENT LIST"; } | redis-cli | '
+        "grep user=n8n"
+    )
+    clients = target.check_output(f"docker exec {redis} sh -c %s", script)
+    assert "cmd=bzpopmin" in clients or "cmd=brpoplpush" in clients or "cmd=blmove" in clients, clients
+
+
+def test_secrets_stand_in_no_service_and_no_process_list(story: Story, target: Any) -> None:
+    services = target.check_output("docker service inspect $(docker service ls --quiet)")
+    tokens = (story.lab.cloudflare_token, story.lab.hetzner_token)
+    names = {secret["SecretName"] for one in json.loads(services) for secret in _secrets(one)}
+    assert any(name.startswith("n8n_encryption_key_") for name in names)
+    assert not [token for token in tokens if token in services]
+    assert not [token for token in tokens if token in target.check_output("ps axww")]
+    for path in story.home.rglob("*"):
+        if path.is_file() and path.name != "credentials.vault":
+            content = path.read_text(errors="replace")
+            assert not [token for token in tokens if token in content], path
+
+
+def _secrets(service: dict[str, Any]) -> list[dict[str, Any]]:
+    return service["Spec"]["TaskTemplate"]["ContainerSpec"].get("Secrets") or []
+
+
+def test_a_second_run_changes_nothing(story: Story, installed: dict[str, Any]) -> None:
+    assert story.create(SERVER)["changed"] is False
+    (again,) = story.install(SERVER, "n8n")
+    assert again["changed"] is False
