@@ -34,7 +34,6 @@ DEFAULTS: dict[str, t.Any] = {
     "docker.source": "docker",
     "docker.registry_mirrors": [],
     "docker.insecure_registries": [],
-    "apps.backend": "portainer",
     "vault.password_file": "",
 }
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -42,7 +41,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "dns.provider": ("cloudflare", "none"),
     "acme.challenge": ("dns-01", "http-01"),
     "docker.source": ("docker", "distribution"),
-    "apps.backend": ("portainer", "docker"),
 }
 
 
