@@ -36,6 +36,13 @@ def installed(story: Story) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def target(story: Story, installed: dict[str, Any]) -> Any:
     """The server as testinfra sees it, over the SSH the operator has."""
-    key = story.home / "ssh_keys" / SERVER
-    options = f"ssh_identity_file={key}&ssh_extra_args=-o%20UserKnownHostsFile%3D{story.home / 'known_hosts'}"
-    return testinfra.get_host(f"ssh://root@{installed['address']}?{options}")
+    return connect(story, SERVER, installed["address"])
+
+
+def connect(story: Story, name: str, address: str) -> Any:
+    config_file = story.home / f"{name}.ssh_config"
+    config_file.write_text(
+        f"Host {name}\n HostName {address}\n User root\n IdentityFile {story.home / 'ssh_keys' / name}\n"
+        f" UserKnownHostsFile {story.home / 'known_hosts'}\n"
+    )
+    return testinfra.get_host(f"ssh://{name}", ssh_config=str(config_file))
