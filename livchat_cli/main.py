@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,17 @@ _UsageError = typer.BadParameter.__mro__[2]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; the exit codes are those of `errors.EXIT_CODES`."""
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Who read our output has had enough of it; Python's own last flush must not fail on it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     words = given[: given.index("--")] if "--" in given else given
     as_json = "--json" in words
@@ -33,10 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return fail(LivchatError("INTERRUPTED", "interrupted"), as_json)
     except BrokenPipeError:
-        # Who read our output has had enough of it.
-        sys.stderr.close()
-        return 0
+        raise
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            # Its message is the whole help: nothing was wrong, only nothing was asked for.
+            print(getattr(error, "message", ""))
+            return 0
         if isinstance(error, _UsageError):
             return fail(LivchatError("INPUT_INVALID", _usage(error)), as_json)
         place = error.__traceback__

@@ -154,7 +154,9 @@ class ServerAdopt(Parameters):
             json_schema_extra=hints("the path of a file"),
         ),
     ] = None
-    domain: Domain | None = None
+    domain: Annotated[
+        Domain | None, Field(description="Base domain of the server's applications", examples=["prod.example.com"])
+    ] = None
 
 
 class ServerSetup(Parameters):

@@ -1,0 +1,162 @@
+"""Jobs against real playbooks on this machine: results, errors, secrets, interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livchat_cli.errors import LivchatError
+from livchat_cli.events import Kind, Progress
+from livchat_cli.runner import JOBS_KEPT, Job
+
+PLAYBOOKS = Path(__file__).parent / "playbooks"
+CANARY = "cAnArY-4f1d9e77"
+LOCALHOST = "localhost,"
+
+
+def play(home: Path, name: str, extra_vars: dict[str, Any] | None = None, **more: Any) -> Any:
+    return Job(home, "test", **more).run(str(PLAYBOOKS / f"{name}.yml"), extra_vars or {}, LOCALHOST)
+
+
+def failure(home: Path, name: str, extra_vars: dict[str, Any] | None = None) -> LivchatError:
+    with pytest.raises(LivchatError) as caught:
+        play(home, name, extra_vars)
+    return caught.value
+
+
+def everything(folder: Path) -> str:
+    return "\n".join(one.read_text(errors="replace") for one in folder.rglob("*") if one.is_file())
+
+
+def alive(marker: str) -> list[str]:
+    """Command lines of processes that hold the marker."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if marker in line:
+                    found.append(line)
+    return found
+
+
+def wait_for(condition: Callable[[], Any], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_result_comes_back_and_no_secret_stays_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVCHAT_VAULT_PASSWORD", f"vault-{CANARY}")
+    seen: list[str] = []
+    modes: set[int] = set()
+    done = threading.Event()
+
+    def observe() -> None:
+        while not done.is_set():
+            seen.extend(alive(CANARY))
+            for entry in Path("/proc").iterdir():
+                if entry.name.isdigit() and int(entry.name) != os.getpid():
+                    with contextlib.suppress(OSError):
+                        if CANARY.encode() in (entry / "environ").read_bytes():
+                            seen.append(f"environment of {entry.name}")
+            with contextlib.suppress(OSError):
+                modes.update(stat.S_IMODE(one.stat().st_mode) for one in tmp_path.glob("jobs/*/run/*.json"))
+            time.sleep(0.1)
+
+    steps: list[Progress] = []
+    observer = threading.Thread(target=observe)
+    observer.start()
+    try:
+        given = {"apps": ["n8n"], "variables": {"n8n": {"password": CANARY}}}
+        result = play(tmp_path, "hand_over", given, listener=steps.append)
+    finally:
+        done.set()
+        observer.join()
+    assert result == {"apps": ["n8n"]}
+    assert seen == []
+    assert modes == {0o600}
+    assert CANARY not in everything(tmp_path)
+    assert stat.S_IMODE((tmp_path / "jobs").stat().st_mode) == 0o700
+    assert not list(tmp_path.glob("jobs/*/run"))
+    kinds = {(step.task, step.kind) for step in steps}
+    assert {("Use a secret", Kind.STARTED), ("Give the observer time", Kind.CHANGED)} <= kinds
+
+
+def test_the_error_of_an_action_passes_through_a_rescue(tmp_path: Path) -> None:
+    error = failure(tmp_path, "fail_typed")
+    assert error.code == "DNS_ENDPOINT_INVALID"
+    assert "ftp://example.com" in error.message and error.details["host"] == "localhost"
+    record = json.loads(next(tmp_path.glob("jobs/*/job.json")).read_text())
+    assert record["status"] == "failed" and record["error"]["code"] == "DNS_ENDPOINT_INVALID"
+
+
+def test_a_failure_without_a_code_names_task_and_host_and_keeps_secrets(tmp_path: Path) -> None:
+    error = failure(tmp_path, "fail_plain", {"variables": {"n8n": {"password": CANARY}}})
+    assert error.code == "TASK_FAILED"
+    assert "'Quote a value' on host localhost: the value is (redacted)" in error.message
+    assert CANARY not in everything(tmp_path / "jobs")
+
+
+def test_a_playbook_that_does_not_start_says_why(tmp_path: Path) -> None:
+    error = failure(tmp_path, "broken")
+    assert error.code == "PLAYBOOK_FAILED"
+    assert "there_is_no_such_module" in error.message and "Traceback" not in error.message
+
+
+def test_a_server_nobody_knows_is_an_error(tmp_path: Path) -> None:
+    assert failure(tmp_path, "target", {"target": "localhost,nowhere"}).code == "SERVER_UNKNOWN"
+
+
+def test_old_jobs_are_forgotten(tmp_path: Path) -> None:
+    for number in range(JOBS_KEPT + 3):
+        (tmp_path / "jobs" / f"20200101T000000-{number:06}").mkdir(parents=True)
+    play(tmp_path, "hand_over")
+    assert len(list((tmp_path / "jobs").iterdir())) == JOBS_KEPT
+
+
+def test_cancelling_ends_every_process_of_the_run(tmp_path: Path) -> None:
+    marker = f"31{os.getpid() % 10000:04}.25"
+    job = Job(tmp_path, "test")
+    threading.Thread(target=lambda: wait_for(lambda: alive(f"sleep {marker}"), 20) and job.cancel()).start()
+    with pytest.raises(LivchatError) as caught:
+        job.run(str(PLAYBOOKS / "sleep.yml"), {"seconds": marker}, LOCALHOST)
+    assert caught.value.code == "INTERRUPTED"
+    assert wait_for(lambda: not alive(marker), 5), alive(marker)
+    assert not list(tmp_path.glob("jobs/*/run"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_command_within_five_seconds(tmp_path: Path, number: signal.Signals) -> None:
+    marker = f"32{number:02}{os.getpid() % 10000:04}.25"
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom livchat_cli import commands, main\n"
+        "from livchat_cli.runner import Job\n"
+        f"commands.perform = lambda *a: Job(Path({str(tmp_path)!r}), 'test').run("
+        f"{str(PLAYBOOKS / 'sleep.yml')!r}, {{'seconds': {marker!r}}}, {LOCALHOST!r})\n"
+        "sys.exit(main.main(['status', '--json']))"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert wait_for(lambda: alive(f"sleep {marker}"), 20)
+    began = time.monotonic()
+    child.send_signal(number)
+    output, _ = child.communicate(timeout=10)
+    assert time.monotonic() - began < 5
+    assert child.returncode == 130
+    assert json.loads(output)["code"] == "INTERRUPTED"
+    assert wait_for(lambda: not alive(marker), 2), alive(marker)
