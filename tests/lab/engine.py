@@ -75,8 +75,9 @@ class Engine:
         if answers():
             return
         self._pid_file.parent.mkdir(parents=True, exist_ok=True)
-        # A pid file of an engine that was killed keeps the next one from starting.
-        Path("/var/run/docker.pid").unlink(missing_ok=True)
+        # Pid files of an engine that was killed keep the next one from starting: others may have their numbers now.
+        for stale in ("/var/run/docker.pid", "/var/run/docker/containerd/containerd.pid"):
+            Path(stale).unlink(missing_ok=True)
         with self._log.open("ab") as log:
             started = subprocess.Popen(
                 ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
