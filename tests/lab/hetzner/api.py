@@ -2,565 +2,399 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import hashlib
-import re
-import threading
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
-from fastapi import Body, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from tests.lab.config import LabConfig
 from tests.lab.engine import LabError
-from tests.lab.vps import Machine, VpsHost
+from tests.lab.vps import VpsHost
 
-from . import catalogue, selector
-from .errors import ApiError, invalid, not_found, not_unique
-from .faults import Faults
+from . import bodies, catalogue
+from .access import Gate, RateLimit
+from .actions import Step
+from .addresses import Addresses
+from .bodies import Body, Nothing
+from .errors import ApiError, invalid_fields, not_found, unsupported
+from .firewalls import Firewalls
+from .keys import Keys
+from .listing import listed
+from .networks import Networks
+from .project import Project
+from .servers import Servers
 from .store import Resource, Store, now
 
-# https://docs.hetzner.cloud: 3,600 requests an hour and project.
-REQUESTS_PER_HOUR = 3600
-NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?")
-LABEL_KEY = re.compile(r"([a-zA-Z0-9.-]{1,253}/)?[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?")
-Json = Annotated[dict[str, Any], Body()]
-OptionalJson = Annotated[dict[str, Any] | None, Body()]
-LABEL_VALUE = re.compile(r"([a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?)?")
+# What Hetzner has and the lab does not: their lists are empty, and nothing can be added.
+ABSENT = ("volumes", "floating_ips", "load_balancers", "certificates", "isos", "load_balancer_types")
+B = TypeVar("B", bound=Body)
 
 
-def check_labels(labels: Any) -> dict[str, str]:
-    if not isinstance(labels, dict):
-        raise invalid("labels", "must be an object")
-    for key, value in labels.items():
-        if not LABEL_KEY.fullmatch(key) or not isinstance(value, str) or not LABEL_VALUE.fullmatch(value):
-            raise invalid("labels", f"{key}={value} is not a valid label")
-    return labels
+def create_app(
+    config: LabConfig,
+    state_file: Path | None = None,
+    vps: VpsHost | None = None,
+    limit: RateLimit | None = None,
+) -> FastAPI:
+    """The API of one project of the lab, under /v1, for the lab's token.
 
+    Faults are switched with GET, PUT and DELETE of /_lab/faults; see `faults.Settings`.
+    """
+    store = Store(state_file or config.folder / "hetzner.json")
+    project = Project(config, store, vps or VpsHost(config))
+    addresses, networks = Addresses(project), Networks(project)
+    servers = Servers(project, addresses, networks)
 
-def check_name(body: dict[str, Any], pattern: re.Pattern[str] | None = None) -> str:
-    name = body.get("name")
-    if not isinstance(name, str) or not name or (pattern and not pattern.fullmatch(name)):
-        raise invalid("name", "is missing or not a valid name")
-    return name
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        stop = project.host.watch(servers.machine_ended)
+        yield
+        stop()
 
-
-class Cloud:
-    """What the routes do: resources in the store, machines on the host, actions that end a moment later."""
-
-    def __init__(self, config: LabConfig, store: Store, host: VpsHost) -> None:
-        self.store = store
-        self.faults = Faults()
-        self._host = host
-        self._prefix = config.network
-
-    def machine(self, server: Resource) -> str:
-        """The container's name: server names are unique in a project, containers on the whole engine."""
-        return f"{self._prefix}-{server['name']}"
-
-    # --- actions
-    def begin(
-        self, command: str, resources: list[tuple[str, int]], work: Callable[[], None] = lambda: None
-    ) -> Resource:
-        """An action that runs while the caller goes on, as all of Hetzner's do."""
-        with self.store.changing():
-            action = self.store.add(
-                "actions",
-                {
-                    "command": command,
-                    "status": "running",
-                    "progress": 0,
-                    "started": now(),
-                    "finished": None,
-                    "resources": [{"type": kind, "id": number} for kind, number in resources],
-                    "error": None,
-                },
-            )
-        threading.Thread(target=self._finish, args=(action, work), daemon=True).start()
-        return dict(action)
-
-    def _finish(self, action: Resource, work: Callable[[], None]) -> None:
-        error = None
-        try:
-            if self.faults.fails(action["command"]):
-                raise LabError(f"fault: {action['command']} fails")
-            work()
-        except LabError as problem:
-            error = {"code": "action_failed", "message": str(problem)}
-        with self.store.changing():
-            action.update(status="error" if error else "success", progress=100, finished=now(), error=error)
-
-    # --- servers
-    def create_server(self, body: dict[str, Any]) -> dict[str, Any]:
-        name = check_name(body, NAME)
-        server_type = self._type(body.get("server_type"))
-        image = self._image(body.get("image"), server_type["architecture"])
-        place = body.get("location") or "fsn1"
-        location = next((one for one in catalogue.LOCATIONS if str(place) in (one["name"], str(one["id"]))), None)
-        if not location:
-            raise invalid("location", f"{place} does not exist")
-        labels = check_labels(body.get("labels") or {})
-        keys = [self._key(wanted) for wanted in body.get("ssh_keys") or []]
-        walls = [self._must("firewalls", wall.get("firewall")) for wall in body.get("firewalls") or []]
-        sold = next(one for one in server_type["locations"] if one["id"] == location["id"])
-        if self.store.named("servers", name):
-            raise not_unique()
-        if not sold["available"] or self.faults.sold_out(server_type["name"]):
-            raise ApiError(412, "resource_unavailable", "error during placement: server type is unavailable here")
-        with self.store.changing():
-            server = self.store.add("servers", self._new_server(name, server_type, image, location, labels))
-            server["public_net"]["firewalls"] = [{"id": wall["id"], "status": "applied"} for wall in walls]
-            for wall in walls:
-                wall["applied_to"].append({"type": "server", "server": {"id": server["id"]}})
-        machine = Machine(
-            name=self.machine(server),
-            hostname=name,
-            release=image["name"],
-            public_keys=tuple(key["public_key"] for key in keys),
-            user_data=body.get("user_data") or "",
-            instance_id=str(server["id"]),
-        )
-        self._host.create(machine)
-        self._host.start(machine.name)
-        with self.store.changing():
-            server["public_net"]["ipv4"]["ip"] = self._host.address(machine.name)
-            server["status"] = "starting"
-
-        def started() -> None:
-            if body.get("start_after_create", True):
-                self._set_status(server, "running")
-            else:
-                self._host.power_off(machine.name)
-                self._set_status(server, "off")
-
-        target = [("server", server["id"])]
-        action = self.begin("create_server", target, started)
-        following = [self.begin("start_server", target)] if body.get("start_after_create", True) else []
-        password = None if keys else base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()[:20]
-        return {"server": server, "action": action, "next_actions": following, "root_password": password}
-
-    def _new_server(
-        self, name: str, server_type: Resource, image: Resource, location: Resource, labels: dict[str, str]
-    ) -> Resource:
-        return {
-            "name": name,
-            "status": "initializing",
-            "created": now(),
-            "public_net": {
-                "ipv4": {"id": 1, "ip": "0.0.0.0", "blocked": False, "dns_ptr": f"{name}.lab.test"},
-                "ipv6": None,
-                "floating_ips": [],
-                "firewalls": [],
-            },
-            "private_net": [],
-            "server_type": server_type,
-            "location": location,
-            "image": image,
-            "iso": None,
-            "rescue_enabled": False,
-            "locked": False,
-            "backup_window": None,
-            "outgoing_traffic": 0,
-            "ingoing_traffic": 0,
-            "included_traffic": 20 * 1024**4,
-            "protection": {"delete": False, "rebuild": False},
-            "labels": labels,
-            "volumes": [],
-            "load_balancers": [],
-            "primary_disk_size": server_type["disk"],
-            "placement_group": None,
-        }
-
-    def delete_server(self, number: int) -> Resource:
-        server = self._must("servers", number)
-        if server["protection"]["delete"]:
-            raise ApiError(423, "protected", "server deletion is protected")
-        with self.store.changing():
-            self.store.remove("servers", number)
-            for wall in self.store.all("firewalls"):
-                wall["applied_to"] = [one for one in wall["applied_to"] if one.get("server", {}).get("id") != number]
-        self._host.remove(self.machine(server))
-        return self.begin("delete_server", [("server", number)])
-
-    def power(self, number: int, command: str) -> Resource:
-        server = self._must("servers", number)
-        machine = self.machine(server)
-
-        def on() -> None:
-            self._host.start(machine)
-            with self.store.changing():
-                server["public_net"]["ipv4"]["ip"] = self._host.address(machine)
-            self._set_status(server, "running")
-
-        def off(how: Callable[[str], None]) -> None:
-            how(machine)
-            self._set_status(server, "off")
-
-        def again(how: Callable[[str], None]) -> None:
-            off(how)
-            on()
-
-        work: dict[str, tuple[str, Callable[[], None]]] = {
-            "poweron": ("start_server", on),
-            "poweroff": ("stop_server", lambda: off(self._host.power_off)),
-            "shutdown": ("shutdown_server", lambda: off(self._host.shut_down)),
-            "reboot": ("reboot_server", lambda: again(self._host.shut_down)),
-            "reset": ("reset_server", lambda: again(self._host.power_off)),
-        }
-        name, doing = work[command]
-        return self.begin(name, [("server", number)], doing)
-
-    def protect(self, number: int, body: dict[str, Any]) -> Resource:
-        server = self._must("servers", number)
-        with self.store.changing():
-            for key in ("delete", "rebuild"):
-                if key in body:
-                    server["protection"][key] = bool(body[key])
-        return self.begin("change_protection", [("server", number)])
-
-    def _set_status(self, server: Resource, status: str) -> None:
-        with self.store.changing():
-            server["status"] = status
-
-    def _must(self, kind: str, number: Any) -> Resource:
-        resource = self.store.get(kind, number) if isinstance(number, int) else None
-        if resource is None:
-            raise not_found(kind, number)
-        return resource
-
-    def _type(self, wanted: Any) -> Resource:
-        for one in catalogue.SERVER_TYPES:
-            if str(wanted) in (one["name"], str(one["id"])):
-                return one
-        raise invalid("server_type", f"server type {wanted} does not exist")
-
-    def _image(self, wanted: Any, architecture: str) -> Resource:
-        for one in catalogue.IMAGES:
-            if str(wanted) == str(one["id"]) or (wanted == one["name"] and one["architecture"] == architecture):
-                return one
-        raise invalid("image", f"image {wanted} does not exist")
-
-    def _key(self, wanted: Any) -> Resource:
-        for key in self.store.all("ssh_keys"):
-            if str(wanted) in (key["name"], str(key["id"])):
-                return key
-        raise invalid("ssh_keys", f"ssh key {wanted} does not exist")
-
-    # --- keys and firewalls
-    def create_key(self, body: dict[str, Any]) -> Resource:
-        name = check_name(body)
-        words = str(body.get("public_key") or "").split()
-        try:
-            blob = base64.b64decode(words[1], validate=True)
-        except (IndexError, ValueError) as error:
-            raise invalid("public_key", "is not an OpenSSH public key") from error
-        digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
-        fingerprint = ":".join(digest[at : at + 2] for at in range(0, 32, 2))
-        for key in self.store.all("ssh_keys"):
-            if key["name"] == name:
-                raise not_unique()
-            if key["fingerprint"] == fingerprint:
-                raise not_unique("public_key")
-        labels = check_labels(body.get("labels") or {})
-        with self.store.changing():
-            return self.store.add(
-                "ssh_keys",
-                {
-                    "name": name,
-                    "fingerprint": fingerprint,
-                    "public_key": body["public_key"],
-                    "labels": labels,
-                    "created": now(),
-                },
-            )
-
-    def create_firewall(self, body: dict[str, Any]) -> dict[str, Any]:
-        name = check_name(body)
-        if self.store.named("firewalls", name):
-            raise not_unique()
-        labels = check_labels(body.get("labels") or {})
-        rules = [_rule(rule) for rule in body.get("rules") or []]
-        with self.store.changing():
-            wall = self.store.add(
-                "firewalls", {"name": name, "labels": labels, "created": now(), "rules": rules, "applied_to": []}
-            )
-        actions = [self.begin("set_firewall_rules", [("firewall", wall["id"])])] if rules else []
-        if body.get("apply_to"):
-            actions += self.apply_firewall(wall["id"], body["apply_to"], True)
-        return {"firewall": wall, "actions": actions}
-
-    def set_rules(self, number: int, rules: list[Any]) -> list[Resource]:
-        wall = self._must("firewalls", number)
-        checked = [_rule(rule) for rule in rules]
-        with self.store.changing():
-            wall["rules"] = checked
-        return [self.begin("set_firewall_rules", [("firewall", number)])]
-
-    def apply_firewall(self, number: int, targets: list[Any], applied: bool) -> list[Resource]:
-        wall = self._must("firewalls", number)
-        with self.store.changing():
-            for target in targets:
-                if target.get("type") == "server":
-                    server = self._must("servers", target["server"]["id"])
-                    walls = [one for one in server["public_net"]["firewalls"] if one["id"] != number]
-                    server["public_net"]["firewalls"] = (
-                        [*walls, {"id": number, "status": "applied"}] if applied else walls
-                    )
-                others = [one for one in wall["applied_to"] if _target(one) != _target(target)]
-                wall["applied_to"] = [*others, target] if applied else others
-        command = "apply_firewall" if applied else "remove_firewall"
-        return [self.begin(command, [("firewall", number)])]
-
-
-def _target(one: dict[str, Any]) -> tuple[Any, ...]:
-    return one.get("type"), str(one.get("server", {}).get("id")), str(one.get("label_selector", {}).get("selector"))
-
-
-def _rule(rule: Any) -> dict[str, Any]:
-    directions, protocols = ("in", "out"), ("tcp", "udp", "icmp", "esp", "gre")
-    if not isinstance(rule, dict) or rule.get("direction") not in directions or rule.get("protocol") not in protocols:
-        raise invalid("rules", "direction must be in or out, protocol tcp, udp, icmp, esp or gre")
-    if rule["protocol"] in ("tcp", "udp") and not rule.get("port"):
-        raise invalid("rules", "tcp and udp need a port")
-    return {
-        "direction": rule["direction"],
-        "protocol": rule["protocol"],
-        "port": rule.get("port"),
-        "source_ips": rule.get("source_ips") or [],
-        "destination_ips": rule.get("destination_ips") or [],
-        "description": rule.get("description"),
-    }
-
-
-def page_of(request: Request, key: str, found: list[Resource]) -> dict[str, Any]:
-    """One page of a list, with Hetzner's `meta.pagination`."""
-    numbers = {}
-    for name, default, highest in (("page", 1, None), ("per_page", 25, 50)):
-        text = request.query_params.get(name, str(default))
-        if not text.isdigit() or int(text) < 1 or int(text) > 10**6:
-            raise invalid(name, "must be a positive number")
-        numbers[name] = min(int(text), highest) if highest else int(text)
-    page, size = numbers["page"], numbers["per_page"]
-    last = max(1, -(-len(found) // size))
-    return {
-        key: found[(page - 1) * size : page * size],
-        "meta": {
-            "pagination": {
-                "page": page,
-                "per_page": size,
-                "previous_page": page - 1 if page > 1 else None,
-                "next_page": page + 1 if page < last else None,
-                "last_page": last,
-                "total_entries": len(found),
-            }
-        },
-    }
-
-
-def filtered(request: Request, resources: list[Resource]) -> list[Resource]:
-    """By the query's name, status, architecture, fingerprint, type and label selector."""
-    query = request.query_params
-    for field in ("name", "status", "architecture", "fingerprint", "type"):
-        if wanted := query.getlist(field):
-            resources = [one for one in resources if field not in one or one[field] in wanted]
-    if wanted_labels := query.get("label_selector"):
-        try:
-            resources = [one for one in resources if selector.matches(wanted_labels, one["labels"])]
-        except selector.SelectorError as error:
-            raise invalid("label_selector", "cannot be read") from error
-    if order := query.get("sort"):
-        field, _, direction = order.partition(":")
-        resources = sorted(resources, key=lambda one: str(one.get(field, "")), reverse=direction == "desc")
-    return resources
-
-
-def create_app(config: LabConfig, state_file: Path | None = None, vps: VpsHost | None = None) -> FastAPI:
-    """The API of one project of the lab, under /v1, for the lab's token."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    cloud = Cloud(config, Store(state_file or config.folder / "hetzner.json"), vps or VpsHost(config))
-    calls: list[float] = []
-
-    @app.exception_handler(ApiError)
-    async def on_error(_: Request, error: ApiError) -> JSONResponse:
-        return JSONResponse(error.body, error.status)
-
-    @app.middleware("http")
-    async def guard(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
-        try:
-            if request.headers.get("authorization") != f"Bearer {config.hetzner_token}":
-                raise ApiError(401, "unauthorized", "unable to authenticate")
-            if request.url.path.startswith("/_lab/"):
-                return await proceed(request)
-            moment = time.monotonic()
-            calls[:] = [*(call for call in calls if call > moment - 3600), moment]
-            if slow := cloud.faults.show()["slow"]:
-                await asyncio.sleep(slow)
-            if len(calls) > REQUESTS_PER_HOUR or cloud.faults.take("rate_limited"):
-                raise ApiError(429, "rate_limit_exceeded", "limit of 3600 requests per hour reached")
-            if cloud.faults.take("server_error"):
-                raise ApiError(503, "unavailable", "service is temporarily unavailable")
-            answer = await proceed(request)
-        except ApiError as error:
-            answer = JSONResponse(error.body, error.status)
-        answer.headers["RateLimit-Limit"] = str(REQUESTS_PER_HOUR)
-        answer.headers["RateLimit-Remaining"] = str(max(0, REQUESTS_PER_HOUR - len(calls)))
-        answer.headers["RateLimit-Reset"] = str(int(time.time()) + 1)
-        return answer
-
-    _faults(app, cloud)
-    _fixed(app)
-    _servers(app, cloud)
-    _keys_and_firewalls(app, cloud)
-    _rest(app, cloud)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=life)
+    servers.settle()
+    _errors(app)
+    _faults(app, project)
+    _offer(app, project)
+    # Before the resources: `/servers/actions` would else be taken for the server called `actions`.
+    _actions(app, project)
+    _servers(app, project, servers)
+    _keys_and_firewalls(app, project)
+    _networks(app, project, networks)
+    _addresses(app, project, addresses)
+    _groups(app, project)
+    _absent(app)
+    app.add_middleware(Gate, token=config.hetzner_token, faults=project.faults, limit=limit or RateLimit())
     return app
 
 
-def _faults(app: FastAPI, cloud: Cloud) -> None:
+def _errors(app: FastAPI) -> None:
+    @app.exception_handler(ApiError)
+    async def api_error(_: Request, error: ApiError) -> JSONResponse:
+        return JSONResponse(error.body, error.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def no_number(request: Request, _: RequestValidationError) -> JSONResponse:
+        error = ApiError(404, "not_found", f"{request.url.path} not found")
+        return JSONResponse(error.body, error.status)
+
+    @app.exception_handler(HTTPException)
+    async def no_route(_: Request, problem: HTTPException) -> JSONResponse:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(problem.status_code, "invalid_input")
+        error = ApiError(problem.status_code, code, str(problem.detail).lower())
+        return JSONResponse(error.body, error.status, headers=problem.headers)
+
+    @app.exception_handler(LabError)
+    async def no_engine(_: Request, problem: LabError) -> JSONResponse:
+        error = ApiError(503, "unavailable", str(problem))
+        return JSONResponse(error.body, error.status)
+
+    @app.exception_handler(Exception)
+    async def defect(_: Request, __: Exception) -> JSONResponse:
+        error = ApiError(500, "service_error", "defect in the lab; its log has the trace")
+        return JSONResponse(error.body, error.status)
+
+
+async def read(request: Request, model: type[B]) -> B:
+    """A request's body, strictly; none at all counts as an empty one.
+
+    Raises:
+        ApiError: it is no JSON (400) or does not fit (422).
+    """
+    raw = await request.body()
+    try:
+        return model.model_validate_json(raw if raw.strip() not in (b"", b"null") else b"{}")
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        raise ApiError(400, "json_error", "invalid JSON input in request")
+    fields: dict[str, list[str]] = {}
+    for problem in problems:
+        # Only the field's own path: what follows may name a member of a union.
+        place = ".".join(str(part) for part in problem["loc"][:2]) or "body"
+        fields.setdefault(place, []).append(problem["msg"].removeprefix("Value error, "))
+    raise invalid_fields(fields)
+
+
+def _faults(app: FastAPI, project: Project) -> None:
     @app.get("/_lab/faults")
     def show() -> dict[str, Any]:
-        return cloud.faults.show()
+        return project.faults.show()
 
     @app.put("/_lab/faults")
-    def switch(body: Json) -> dict[str, Any]:
-        cloud.faults.set(body)
-        return cloud.faults.show()
+    async def switch(request: Request) -> dict[str, Any]:
+        try:
+            wanted = await request.json()
+        except ValueError as error:
+            raise ApiError(400, "json_error", "invalid JSON input in request") from error
+        project.faults.set(wanted)
+        return project.faults.show()
 
     @app.delete("/_lab/faults")
     def clear() -> dict[str, Any]:
-        cloud.faults.clear()
-        return cloud.faults.show()
+        project.faults.clear()
+        return project.faults.show()
 
 
-def _fixed(app: FastAPI) -> None:
+def _offer(app: FastAPI, project: Project) -> None:
     """What the cloud sells: lists and single entries that nobody changes."""
 
-    def offer(kind: str, entries: list[Resource]) -> None:
+    def images(request: Request) -> list[Resource]:
+        if request.query_params.get("include_deprecated") == "true" or "name" in request.query_params:
+            return catalogue.IMAGES
+        return [one for one in catalogue.IMAGES if not one["deprecated"]]
+
+    offers: dict[str, Callable[[Request], list[Resource]]] = {
+        "locations": lambda _: catalogue.LOCATIONS,
+        "server_types": lambda _: project.views.server_types(),
+        "images": images,
+    }
+
+    def add(kind: str, entries: Callable[[Request], list[Resource]]) -> None:
         @app.get(f"/v1/{kind}")
-        def listing(request: Request) -> dict[str, Any]:
-            return page_of(request, kind, filtered(request, entries))
+        def many(request: Request) -> dict[str, Any]:
+            return listed(request, kind, entries(request))
 
         @app.get(f"/v1/{kind}/{{number}}")
-        def one(number: int) -> dict[str, Any]:
-            for entry in entries:
+        def one(number: int, request: Request) -> dict[str, Any]:
+            everything = catalogue.IMAGES if kind == "images" else entries(request)
+            for entry in everything:
                 if entry["id"] == number:
-                    return {kind[:-1]: entry}
+                    return {kind.removesuffix("s"): entry}
             raise not_found(kind, number)
 
-    offer("locations", catalogue.LOCATIONS)
-    offer("server_types", catalogue.SERVER_TYPES)
-    offer("images", catalogue.IMAGES)
-    # Clients look around in these too; the lab has none of them.
-    for kind in ("volumes", "placement_groups", "load_balancers", "certificates", "isos", "floating_ips"):
-        offer(kind, [])
+    for kind, entries in offers.items():
+        add(kind, entries)
+
+    @app.get("/v1/pricing")
+    def pricing() -> dict[str, Any]:
+        return {"pricing": catalogue.PRICING}
 
 
-def _crud(app: FastAPI, cloud: Cloud, kind: str) -> None:
-    """List, show, update and delete, alike for every kind."""
+def _resource(
+    app: FastAPI,
+    project: Project,
+    kind: str,
+    delete: Callable[[int], None] | None,
+    update: type[Body] = bodies.Update,
+) -> None:
+    """List, get, update of name, labels and the like, delete: the same for every kind."""
+    store, views = project.store, project.views
 
     @app.get(f"/v1/{kind}")
-    def listing(request: Request) -> dict[str, Any]:
-        return page_of(request, kind, filtered(request, cloud.store.all(kind)))
+    def many(request: Request) -> dict[str, Any]:
+        return listed(request, kind, views.all(kind))
 
     @app.get(f"/v1/{kind}/{{number}}")
     def one(number: int) -> dict[str, Any]:
-        return {kind[:-1]: cloud._must(kind, number)}
+        return project.show(kind, store.must(kind, number))
+
+    def changed(number: int, body: Any) -> dict[str, Any]:
+        with store.changing():
+            resource = store.must(kind, number)
+            if body.name is not None:
+                store.check_free(kind, body.name, but=number)
+            resource.update(body.model_dump(exclude_none=True))
+            return project.show(kind, resource)
 
     @app.put(f"/v1/{kind}/{{number}}")
-    def update(number: int, body: Json) -> dict[str, Any]:
-        resource = cloud._must(kind, number)
-        if "name" in body:
-            check_name(body, NAME if kind == "servers" else None)
-            other = cloud.store.named(kind, body["name"])
-            if other and other["id"] != number:
-                raise not_unique()
-        labels = check_labels(body["labels"]) if "labels" in body else resource["labels"]
-        with cloud.store.changing():
-            resource.update(name=body.get("name", resource["name"]), labels=labels)
-        return {kind[:-1]: resource}
+    async def change(number: int, request: Request) -> dict[str, Any]:
+        return await run_in_threadpool(changed, number, await read(request, update))
+
+    if delete:
+
+        @app.delete(f"/v1/{kind}/{{number}}", status_code=204)
+        def remove(number: int) -> Response:
+            delete(number)
+            return Response(status_code=204)
 
 
-def _servers(app: FastAPI, cloud: Cloud) -> None:
-    _crud(app, cloud, "servers")
+def _creation(app: FastAPI, kind: str, model: type[B], create: Callable[[B], dict[str, Any]]) -> None:
+    @app.post(f"/v1/{kind}", status_code=201)
+    async def post(request: Request) -> dict[str, Any]:
+        return await run_in_threadpool(create, await read(request, model))
 
-    @app.post("/v1/servers", status_code=201)
-    def create(body: Json) -> dict[str, Any]:
-        return cloud.create_server(body)
+
+def _command(app: FastAPI, kind: str, command: str, model: type[B], do: Callable[[int, B], Any]) -> None:
+    """An action of a resource. What `do` returns is the whole answer, one action, or several."""
+
+    @app.post(f"/v1/{kind}/{{number}}/actions/{command}", status_code=201)
+    async def act(number: int, request: Request) -> dict[str, Any]:
+        done = await run_in_threadpool(do, number, await read(request, model))
+        if isinstance(done, list):
+            return {"actions": done}
+        answer: dict[str, Any] = done if "action" in done else {"action": done}
+        return answer
+
+
+def _servers(app: FastAPI, project: Project, servers: Servers) -> None:
+    _resource(app, project, "servers", None, bodies.UpdateServer)
+    _creation(app, "servers", bodies.CreateServer, servers.create)
 
     @app.delete("/v1/servers/{number}")
     def delete(number: int) -> dict[str, Any]:
-        return {"action": cloud.delete_server(number)}
+        return {"action": servers.delete(number)}
 
-    @app.post("/v1/servers/{number}/actions/{command}", status_code=201)
-    def act(number: int, command: str, body: OptionalJson = None) -> dict[str, Any]:
-        if command in ("poweron", "poweroff", "shutdown", "reboot", "reset"):
-            return {"action": cloud.power(number, command)}
-        if command == "change_protection":
-            return {"action": cloud.protect(number, body or {})}
-        cloud._must("servers", number)
-        raise ApiError(501, "unsupported_error", f"the lab has no server action {command}")
+    @app.get("/v1/servers/{number}/metrics")
+    def metrics(number: int, request: Request) -> dict[str, Any]:
+        query = request.query_params
+        times = query.get("start", ""), query.get("end", ""), query.get("step", "60")
+        return {"metrics": servers.metrics(number, query.getlist("type"), *times)}
 
-
-def _keys_and_firewalls(app: FastAPI, cloud: Cloud) -> None:
-    _crud(app, cloud, "ssh_keys")
-    _crud(app, cloud, "firewalls")
-
-    @app.post("/v1/ssh_keys", status_code=201)
-    def create_key(body: Json) -> dict[str, Any]:
-        return {"ssh_key": cloud.create_key(body)}
-
-    @app.delete("/v1/ssh_keys/{number}", status_code=204)
-    def delete_key(number: int) -> Response:
-        cloud._must("ssh_keys", number)
-        with cloud.store.changing():
-            cloud.store.remove("ssh_keys", number)
-        return Response(status_code=204)
-
-    @app.post("/v1/firewalls", status_code=201)
-    def create_firewall(body: Json) -> dict[str, Any]:
-        return cloud.create_firewall(body)
-
-    @app.delete("/v1/firewalls/{number}", status_code=204)
-    def delete_firewall(number: int) -> Response:
-        wall = cloud._must("firewalls", number)
-        if wall["applied_to"]:
-            raise ApiError(409, "resource_in_use", "firewall is still in use")
-        with cloud.store.changing():
-            cloud.store.remove("firewalls", number)
-        return Response(status_code=204)
-
-    @app.post("/v1/firewalls/{number}/actions/{command}", status_code=201)
-    def act(number: int, command: str, body: Json) -> dict[str, Any]:
-        if command == "set_rules":
-            return {"actions": cloud.set_rules(number, body.get("rules") or [])}
-        if command == "apply_to_resources":
-            return {"actions": cloud.apply_firewall(number, body.get("apply_to") or [], True)}
-        if command == "remove_from_resources":
-            return {"actions": cloud.apply_firewall(number, body.get("remove_from") or [], False)}
-        raise ApiError(404, "not_found", "not found")
+    for command, do in (
+        ("poweron", servers.power_on),
+        ("poweroff", servers.power_off),
+        ("shutdown", servers.shut_down),
+        ("reboot", servers.reboot),
+        ("reset", servers.reset),
+        ("reset_password", servers.reset_password),
+        ("disable_rescue", servers.disable_rescue),
+        ("enable_backup", servers.enable_backup),
+        ("disable_backup", servers.disable_backup),
+        ("remove_from_placement_group", servers.leave_group),
+        ("detach_iso", servers.detach_iso),
+        ("create_image", servers.create_image),
+        ("request_console", servers.request_console),
+    ):
+        _command(app, "servers", command, Nothing, do)
+    _command(app, "servers", "rebuild", bodies.Rebuild, servers.rebuild)
+    _command(app, "servers", "change_type", bodies.ChangeType, servers.change_type)
+    _command(app, "servers", "enable_rescue", bodies.EnableRescue, servers.enable_rescue)
+    _command(app, "servers", "change_protection", bodies.ServerProtection, servers.protect)
+    _command(app, "servers", "change_dns_ptr", bodies.DnsPtr, servers.name_back)
+    _command(app, "servers", "attach_to_network", bodies.AttachToNetwork, servers.attach_to_network)
+    _command(app, "servers", "detach_from_network", bodies.DetachFromNetwork, servers.detach_from_network)
+    _command(app, "servers", "change_alias_ips", bodies.AliasIps, servers.change_alias_ips)
+    _command(app, "servers", "add_to_placement_group", bodies.AddToPlacementGroup, servers.join_group)
+    _command(app, "servers", "attach_iso", bodies.AttachIso, servers.attach_iso)
 
 
-def _rest(app: FastAPI, cloud: Cloud) -> None:
-    _crud(app, cloud, "networks")
-    _crud(app, cloud, "primary_ips")
+def _keys_and_firewalls(app: FastAPI, project: Project) -> None:
+    keys, firewalls = Keys(project), Firewalls(project)
+    _resource(app, project, "ssh_keys", keys.delete)
+    _creation(app, "ssh_keys", bodies.CreateSshKey, keys.create)
+    _resource(app, project, "firewalls", firewalls.delete)
+    _creation(app, "firewalls", bodies.CreateFirewall, firewalls.create)
+    _command(app, "firewalls", "set_rules", bodies.SetRules, firewalls.set_rules)
+    _command(app, "firewalls", "apply_to_resources", bodies.ApplyTo, firewalls.apply)
+    _command(app, "firewalls", "remove_from_resources", bodies.RemoveFrom, firewalls.remove)
+
+
+def _networks(app: FastAPI, project: Project, networks: Networks) -> None:
+    _resource(app, project, "networks", networks.delete, bodies.UpdateNetwork)
+    _creation(app, "networks", bodies.CreateNetwork, networks.create)
+    _command(app, "networks", "add_subnet", bodies.Subnet, networks.add_subnet)
+    _command(app, "networks", "delete_subnet", bodies.IpRange, networks.delete_subnet)
+    _command(app, "networks", "add_route", bodies.Route, networks.add_route)
+    _command(app, "networks", "delete_route", bodies.Route, networks.delete_route)
+    _command(app, "networks", "change_ip_range", bodies.IpRange, networks.change_range)
+    _command(app, "networks", "change_protection", bodies.Protection, networks.protect)
+
+
+def _addresses(app: FastAPI, project: Project, addresses: Addresses) -> None:
+    _resource(app, project, "primary_ips", addresses.delete, bodies.UpdatePrimaryIp)
+    _creation(app, "primary_ips", bodies.CreatePrimaryIp, addresses.create)
+    _command(app, "primary_ips", "assign", bodies.Assign, addresses.assign)
+    _command(app, "primary_ips", "unassign", Nothing, addresses.unassign)
+    _command(app, "primary_ips", "change_protection", bodies.Protection, addresses.protect)
+    _command(app, "primary_ips", "change_dns_ptr", bodies.DnsPtr, addresses.name_back)
+
+
+def _groups(app: FastAPI, project: Project) -> None:
+    store = project.store
+
+    def create(body: bodies.CreatePlacementGroup) -> dict[str, Any]:
+        with store.changing():
+            store.check_free("placement_groups", body.name)
+            group = store.add("placement_groups", {**body.model_dump(), "created": now()})
+            action = project.actions.begin(Step("create_placement_group", (("placement_group", group["id"]),)))[0]
+            return {**project.show("placement_groups", group), "action": action}
+
+    def delete(number: int) -> None:
+        with store.changing():
+            store.must("placement_groups", number)
+            if any(server["placement_group"] == number for server in store.all("servers")):
+                raise ApiError(422, "resource_in_use", "the placement group has servers")
+            store.remove("placement_groups", number)
+
+    _resource(app, project, "placement_groups", delete)
+    _creation(app, "placement_groups", bodies.CreatePlacementGroup, create)
+
+
+def _absent(app: FastAPI) -> None:
+    def add(kind: str) -> None:
+        @app.get(f"/v1/{kind}")
+        def many(request: Request) -> dict[str, Any]:
+            return listed(request, kind, [])
+
+        @app.get(f"/v1/{kind}/{{number}}")
+        def one(number: int) -> dict[str, Any]:
+            raise not_found(kind, number)
+
+        @app.post(f"/v1/{kind}")
+        def create() -> dict[str, Any]:
+            raise unsupported(kind)
+
+    for kind in ABSENT:
+        add(kind)
+
+
+def _actions(app: FastAPI, project: Project) -> None:
+    store, views = project.store, project.views
+
+    def of(kind: str, resource: int | None = None) -> list[Resource]:
+        """The actions about one resource of a kind, or about any."""
+        name = kind.removesuffix("s")
+        return [
+            action
+            for action in views.all("actions")
+            if any(one["type"] == name and resource in (None, one["id"]) for one in action["resources"])
+        ]
+
+    def one_of(actions: list[Resource], number: int) -> dict[str, Any]:
+        for action in actions:
+            if action["id"] == number:
+                return {"action": action}
+        raise not_found("actions", number)
 
     @app.get("/v1/actions")
-    def actions(request: Request) -> dict[str, Any]:
+    def by_ids(request: Request) -> dict[str, Any]:
         wanted = request.query_params.getlist("id")
-        found = [one for one in cloud.store.all("actions") if not wanted or str(one["id"]) in wanted]
-        return page_of(request, "actions", filtered(request, found))
+        if not wanted:
+            # Hetzner no longer lists the actions of a whole project.
+            raise ApiError(410, "deprecated_api_endpoint", "listing all actions is no longer possible; give ids")
+        return listed(request, "actions", [one for one in views.all("actions") if str(one["id"]) in wanted])
 
     @app.get("/v1/actions/{number}")
-    @app.get("/v1/{kind}/actions/{number}")
-    @app.get("/v1/{kind}/{resource}/actions/{number}")
-    def action(number: int) -> dict[str, Any]:
-        return {"action": cloud._must("actions", number)}
+    def by_id(number: int) -> dict[str, Any]:
+        return {"action": views.show("actions", store.must("actions", number))}
 
-    @app.get("/v1/{kind}/{resource}/actions")
-    def actions_of(kind: str, resource: int, request: Request) -> dict[str, Any]:
-        mine = {"type": kind.rstrip("s"), "id": resource}
-        found = [one for one in cloud.store.all("actions") if mine in one["resources"]]
-        return page_of(request, "actions", filtered(request, found))
+    def add(kind: str) -> None:
+        @app.get(f"/v1/{kind}/actions")
+        def of_kind(request: Request) -> dict[str, Any]:
+            wanted = request.query_params.getlist("id")
+            found = [one for one in of(kind) if not wanted or str(one["id"]) in wanted]
+            return listed(request, "actions", found)
+
+        @app.get(f"/v1/{kind}/actions/{{number}}")
+        def one_of_kind(number: int) -> dict[str, Any]:
+            return one_of(of(kind), number)
+
+        @app.get(f"/v1/{kind}/{{resource}}/actions")
+        def of_resource(resource: int, request: Request) -> dict[str, Any]:
+            store.must(kind, resource)
+            return listed(request, "actions", of(kind, resource))
+
+        @app.get(f"/v1/{kind}/{{resource}}/actions/{{number}}")
+        def one_of_resource(resource: int, number: int) -> dict[str, Any]:
+            return one_of(of(kind, resource), number)
+
+    for kind in ("servers", "firewalls", "networks", "primary_ips"):
+        add(kind)
