@@ -161,6 +161,13 @@ class ServerAdopt(Parameters):
 
 class ServerSetup(Parameters):
     target: Targets
+    full: Annotated[
+        bool,
+        Field(
+            description="Go through everything, also where nothing seems to have changed since the last setup",
+            examples=[True],
+        ),
+    ] = False
 
 
 class OneServer(Parameters):

@@ -28,7 +28,6 @@ options:
         in it; values it made earlier and no longer wants are removed.
     type: list
     elements: dict
-    required: true
     suboptions:
       name:
         description: Full host name inside the zone, such as V(app.example.com) or V(*.example.com). V(@) is the zone.
@@ -63,7 +62,8 @@ options:
   state:
     description:
       - Whether the records are to be there.
-      - With V(absent), records of someone else are left in place with a warning.
+      - With V(absent), records of someone else are left in place with a warning. Without O(records), all of the
+        owner's go.
     type: str
     choices: [present, absent]
     default: present
@@ -97,6 +97,13 @@ EXAMPLES = r"""
     records:
       - {name: n8n.example.com, type: A}
       - {name: hooks.example.com, type: A}
+  delegate_to: localhost
+
+- name: Remove all there are of a server that is gone
+  livchat.setup.dns_record:
+    zone: example.com
+    owner: server1
+    state: absent
   delegate_to: localhost
 """
 
@@ -273,6 +280,10 @@ class RecordPlan:
                 self.unmanaged.append(record)
         return self
 
+    def purged(self, existing: list[dict[str, Any]]) -> RecordPlan:
+        self.deletes.extend(record for record in existing if self._owned(record))
+        return self
+
     def _group(self, there: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
         """The records of one name and type."""
         left, missing = list(there), []
@@ -333,12 +344,15 @@ class DnsRecords:
         self._adopt = adopt
         self.zone_id = str(client.zone(zone)["id"])
 
-    def plan(self, wanted: list[dict[str, Any]]) -> RecordPlan:
+    def plan(self, wanted: list[dict[str, Any]] | None) -> RecordPlan:
+        """The plan for these records; for None, the plan that removes all of the owner's."""
         plan = RecordPlan(self._comment, self._adopt)
         existing = self._client.records(self.zone_id)
+        if wanted is None:
+            return plan.purged(existing)
         return plan.present(existing, wanted) if self._state == "present" else plan.absent(existing, wanted)
 
-    def apply(self, plan: RecordPlan, wanted: list[dict[str, Any]]) -> None:
+    def apply(self, plan: RecordPlan, wanted: list[dict[str, Any]] | None) -> None:
         for attempt in range(4):
             try:
                 self._send(plan)
@@ -417,7 +431,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if not OWNER.fullmatch(params["owner"]):
         raise _invalid("owner", params["owner"], "it must match %s" % OWNER.pattern)
     comment = "managed by livchat.setup: " + params["owner"]
-    wanted = WantedRecords(zone, params["state"], comment).read(params["records"])
+    given = params["records"]
+    wanted = None if given is None else WantedRecords(zone, params["state"], comment).read(given)
     client = CloudflareClient(
         params["api_token"] or "",
         params["api_endpoint"],
@@ -441,7 +456,6 @@ def main() -> None:
             "records": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
                 "options": {
                     "name": {"type": "str", "required": True},
                     "type": {"type": "str", "choices": ["A", "AAAA", "CAA", "CNAME", "MX", "TXT"], "default": "A"},
@@ -459,6 +473,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 30},
             "rate_limit_wait": {"type": "int", "default": 90},
         },
+        required_if=[("state", "present", ("records",))],
         supports_check_mode=True,
     )
     try:

@@ -49,7 +49,7 @@ def test_every_operation_is_a_command_with_help(operation: Any, capsys: pytest.C
 @pytest.mark.parametrize(
     ("line", "name", "extra_vars"),
     [
-        ("server setup one two", "server.setup", {"target": "one,two"}),
+        ("server setup one two", "server.setup", {"target": "one,two", "full": False}),
         (
             "server create prod --domain a.example.com --label customer=acme",
             "server.create",

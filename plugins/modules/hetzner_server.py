@@ -1,0 +1,564 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: hetzner_server
+author: LivChat (@livchat)
+version_added: 0.1.0
+short_description: A server at Hetzner with its SSH key and the firewall of all our servers
+description:
+  - Creates a server with all that belongs to it, or leaves nothing behind. Whether the server can be had is asked
+    before anything is made. What a run that was killed left half made is taken up by the next one, or made anew.
+  - A server that exists is never rebuilt, resized or moved; a difference is a warning. Its labels and its firewall are
+    put right.
+  - Only servers that this collection made are touched. They carry the labels C(managed-by=livchat-setup) and
+    C(livchat-key), which names the key they were made with.
+  - One firewall, C(livchat-setup), covers all of them. It admits SSH, HTTP, HTTPS and ICMP from everywhere, and Swarm's
+    ports (2377/tcp, 7946/tcp and udp, 4789/udp) from the other servers of ours only.
+  - Where M(hetzner.hcloud.server) and its siblings would need five calls, each with its own start-up, and know nothing
+    of one another when one fails, this is one.
+requirements:
+  - hcloud >= 2.10, on the controller
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: full
+    description: Shows the server before and after.
+options:
+  name:
+    description: Name of the server.
+    type: str
+    required: true
+  state:
+    description: Whether it should be there. V(absent) removes its data for ever.
+    type: str
+    choices: [present, absent]
+    default: present
+  server_type:
+    description: Hetzner's name of the type, such as V(cx23).
+    type: str
+  location:
+    description: Hetzner's name of the location, such as V(nbg1).
+    type: str
+  image:
+    description: Hetzner's name of the system image, such as V(debian-13).
+    type: str
+  public_key:
+    description: Public key, as OpenSSH writes it, that lets the operator in.
+    type: str
+  labels:
+    description: Labels of the server beside our own.
+    type: dict
+    default: {}
+  domain:
+    description: Base domain of the server's applications, kept in the label C(livchat-domain).
+    type: str
+  api_token:
+    description: Token of the project, with the right to read and write.
+    type: str
+  api_endpoint:
+    description: Address of the API.
+    type: str
+    default: https://api.hetzner.cloud/v1
+  timeout:
+    description: Seconds an action of the provider may take.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Create a server
+  livchat.setup.hetzner_server:
+    name: prod
+    server_type: cx23
+    location: nbg1
+    image: debian-13
+    public_key: "{{ key.public_key }}"
+    domain: prod.example.com
+    api_token: "{{ lookup('livchat.setup.vaulted', 'tokens/hetzner') }}"
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+server:
+  description: The server, or what it would be in check mode.
+  returned: when state is present
+  type: dict
+  sample: {id: "42", name: prod, ip_address: 192.0.2.7, status: running, created_at: "2026-01-02T03:04:05+00:00",
+    server_type: cx23, location: nbg1, image: debian-13, labels: {managed-by: livchat-setup}, ssh_key_id: "7"}
+created:
+  description: Whether this run made the server.
+  returned: when state is present
+  type: bool
+error:
+  description: Code, message and details of what went wrong.
+  returned: failure
+  type: dict
+"""
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import traceback
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+
+from ..module_utils._errors import LivchatError, fail
+
+try:
+    import requests
+    from hcloud import APIException, Client
+    from hcloud.actions.domain import ActionException
+    from hcloud.firewalls.domain import FirewallResource, FirewallRule
+    from hcloud.images import Image
+    from hcloud.locations import Location
+    from hcloud.server_types import ServerType
+
+    IMPORT_ERROR = ""
+except ImportError:
+    IMPORT_ERROR = traceback.format_exc()
+
+MANAGED = {"managed-by": "livchat-setup"}
+SELECTOR = "managed-by=livchat-setup"
+FIREWALL = "livchat-setup"
+EVERYWHERE = ["0.0.0.0/0", "::/0"]
+# docs.docker.com/engine/swarm/swarm-tutorial: control plane, gossip, overlay traffic.
+SWARM_PORTS = (("tcp", "2377"), ("tcp", "7946"), ("udp", "7946"), ("udp", "4789"))
+
+
+class Project:
+    """Our servers in a project of Hetzner's, their keys and their firewall."""
+
+    def __init__(self, client, name, timeout, check_mode):
+        self._client = client
+        self._name = name
+        self._timeout = timeout
+        self._check_mode = check_mode
+        self.warnings = []
+        self.changes = []
+        self.created = False
+
+    # --- present
+    def present(self, wanted):
+        ours = self._client.servers.get_all(label_selector=SELECTOR)
+        server = next((one for one in ours if one.name == self._name), None)
+        if server is not None and server.status == "deleting":
+            with _ignoring("not_found"):
+                for action in server.get_actions(status=["running"]):
+                    self._wait(action)
+            ours = [one for one in ours if one is not server]
+            server = None
+        if server is None:
+            self._check_name_is_free()
+        elif self._is_half_made(server, wanted):
+            self.changes.append("remove the server that an earlier run left half made")
+            if not self._check_mode:
+                self._remove(server)
+            ours = [one for one in ours if one is not server]
+            server = None
+        if server is None:
+            return self._create(wanted, ours)
+        return self._keep(server, wanted, ours)
+
+    def _create(self, wanted, ours):
+        server_type = self._check_supply(wanted["server_type"], wanted["location"])
+        image = self._image(wanted["image"], server_type)
+        self.changes.append(
+            "create server %s: %s at %s with %s" % (self._name, server_type.name, wanted["location"], image.name)
+        )
+        if self._check_mode:
+            return dict(self._planned(wanted), ssh_key_id="")
+        made = []
+        try:
+            key = self._key(wanted["public_key"], made)
+            wall = self._firewall(ours)
+            parts = {
+                "server_type": ServerType(id=server_type.id),
+                "image": Image(id=image.id),
+                "location": Location(name=wanted["location"]),
+                "ssh_keys": [key],
+                "firewalls": [wall],
+                "labels": self._labels(wanted),
+            }
+            server = self._ordered(wanted, parts, made)
+            server.reload()
+            if ours:
+                self._admit(wall, [*ours, server])
+        except (APIException, ActionException, requests.RequestException) as error:
+            left = self._undo(made)
+            raise self._creation_failed(error, left) from error
+        self.created = True
+        return self._described(server, key.id)
+
+    def _ordered(self, wanted, parts, made):
+        """Orders the server and waits for it. An answer that was lost is no reason to order another."""
+        try:
+            response = self._client.servers.create(name=self._name, **parts)
+        except (APIException, requests.RequestException) as error:
+            known = isinstance(error, APIException) and error.code != "uniqueness_error"
+            server = None if known else self._client.servers.get_by_name(self._name)
+            if server is None or server.labels.get("livchat-key") != _short(wanted["public_key"]):
+                raise
+            made.append(("server", server))
+            for action in server.get_actions():
+                self._wait(action)
+            return server
+        made.append(("server", response.server))
+        for action in [response.action, *response.next_actions]:
+            self._wait(action)
+        return response.server
+
+    def _keep(self, server, wanted, ours):
+        for field, has in (
+            ("server_type", server.server_type.name),
+            ("location", server.location.name),
+            ("image", server.image.name if server.image else None),
+        ):
+            if has and has != wanted[field]:
+                self.warnings.append(
+                    "server %s has %s %s and keeps it; %s was asked for" % (self._name, field, has, wanted[field])
+                )
+        if server.status in ("initializing", "starting") and not self._check_mode:
+            for action in server.get_actions(status=["running"]):
+                self._wait(action)
+            server.reload()
+        labels = {**server.labels, **self._labels(wanted)}
+        if labels != server.labels:
+            self.changes.append("set the labels of server %s" % self._name)
+            if not self._check_mode:
+                server = server.update(labels=labels)
+        key = self._client.ssh_keys.get_by_fingerprint(_fingerprint(wanted["public_key"]))
+        if key is None:
+            self.changes.append("register the key of server %s" % self._name)
+            if not self._check_mode:
+                key = self._key(wanted["public_key"], [])
+        self._keep_firewall(server, ours)
+        return self._described(server, key.id if key else "")
+
+    def _is_half_made(self, server, wanted):
+        """Whether the server's creation failed. One made with another key is refused: it is somebody's."""
+        if server.labels.get("livchat-key") != _short(wanted["public_key"]):
+            message = (
+                "there is a server %s already, which was made with a key that this home does not have; "
+                "use another name, the home it was made from, or adopt it" % self._name
+            )
+            raise LivchatError("SERVER_NAME_CONFLICT", message, {"name": self._name, "id": server.id})
+        failed = {
+            action.command for action in server.get_actions(status=["error"]) if action.command == "create_server"
+        }
+        return bool(failed)
+
+    def _check_name_is_free(self):
+        if self._client.servers.get_by_name(self._name) is not None:
+            message = "there is a server %s already, and livchat.setup did not make it; use another name" % self._name
+            raise LivchatError("SERVER_NAME_CONFLICT", message, {"name": self._name})
+
+    def _check_supply(self, name, location):
+        server_type = self._client.server_types.get_by_name(name)
+        if server_type is None:
+            known = sorted(one.name for one in self._client.server_types.get_all() if not one.deprecation)
+            raise _refused("server_type", name, "allowed: %s" % ", ".join(known))
+        if location not in {one.name for one in self._client.locations.get_all()}:
+            known = sorted(one.name for one in self._client.locations.get_all())
+            raise _refused("location", location, "allowed: %s" % ", ".join(known))
+        places = sorted(one.location.name for one in server_type.locations or [] if one.available)
+        if location not in places:
+            message = "%s cannot be had at %s now; it can be had at: %s" % (
+                name,
+                location,
+                ", ".join(places) or "no location",
+            )
+            raise LivchatError(
+                "SERVER_TYPE_UNAVAILABLE", message, {"server_type": name, "location": location, "available": places}
+            )
+        return server_type
+
+    def _image(self, name, server_type):
+        image = self._client.images.get_by_name_and_architecture(name, server_type.architecture)
+        if image is None:
+            found = self._client.images.get_all(type=["system"], architecture=[server_type.architecture])
+            raise _refused("image", name, "allowed: %s" % ", ".join(sorted(one.name for one in found)))
+        return image
+
+    # --- key and firewall
+    def _key(self, public_key, made):
+        name = "livchat-%s" % self._name
+        key = self._client.ssh_keys.get_by_fingerprint(_fingerprint(public_key))
+        if key is not None:
+            return key
+        stale = self._client.ssh_keys.get_by_name(name)
+        if stale is not None:
+            # Of a server that is gone: there is none of this name, or it was made with the key that is wanted.
+            if stale.labels.get("managed-by") != MANAGED["managed-by"]:
+                message = "there is an SSH key %s already, and livchat.setup did not register it; rename it" % name
+                raise LivchatError("SSH_KEY_NAME_CONFLICT", message, {"name": name})
+            stale.delete()
+        try:
+            key = self._client.ssh_keys.create(name=name, public_key=public_key, labels=dict(MANAGED))
+        except requests.RequestException:
+            key = self._client.ssh_keys.get_by_fingerprint(_fingerprint(public_key))
+            if key is None:
+                raise
+        made.append(("SSH key", key))
+        return key
+
+    def _firewall(self, servers):
+        """The firewall, made if there is none; it outlives a failed creation, since it belongs to all servers."""
+        wall = self._client.firewalls.get_by_name(FIREWALL)
+        if wall is None:
+            try:
+                rules = _rules(servers)
+                wall = self._client.firewalls.create(name=FIREWALL, rules=rules, labels=dict(MANAGED)).firewall
+            except requests.RequestException:
+                wall = self._client.firewalls.get_by_name(FIREWALL)
+                if wall is None:
+                    raise
+        elif _plain(wall.rules) != _plain(_rules(servers)):
+            self._admit(wall, servers)
+        return wall
+
+    def _keep_firewall(self, server, ours):
+        wall = self._client.firewalls.get_by_name(FIREWALL)
+        if wall is None or _plain(wall.rules) != _plain(_rules(ours)):
+            self.changes.append("set the rules of firewall %s" % FIREWALL)
+            if not self._check_mode:
+                wall = self._firewall(ours)
+        if wall is not None and wall.id not in {one.firewall.id for one in server.public_net.firewalls}:
+            self.changes.append("put firewall %s before server %s" % (FIREWALL, self._name))
+            if not self._check_mode:
+                for action in wall.apply_to_resources([FirewallResource(type="server", server=server)]):
+                    self._wait(action)
+
+    def _admit(self, wall, servers):
+        for action in wall.set_rules(_rules(servers)):
+            self._wait(action)
+
+    # --- absent
+    def absent(self):
+        ours = self._client.servers.get_all(label_selector=SELECTOR)
+        server = next((one for one in ours if one.name == self._name), None)
+        if server is None:
+            self._check_name_is_free()
+        else:
+            self.changes.append("remove server %s" % self._name)
+            if not self._check_mode:
+                self._remove(server)
+        key = self._client.ssh_keys.get_by_name("livchat-%s" % self._name)
+        if key is not None and key.labels.get("managed-by") == MANAGED["managed-by"]:
+            self.changes.append("remove SSH key %s" % key.name)
+            if not self._check_mode:
+                key.delete()
+        self._leave_firewall([one for one in ours if one is not server])
+
+    def _leave_firewall(self, remaining):
+        wall = self._client.firewalls.get_by_name(FIREWALL)
+        if wall is None or wall.labels.get("managed-by") != MANAGED["managed-by"]:
+            return
+        if not remaining:
+            self.changes.append("remove firewall %s" % FIREWALL)
+            if not self._check_mode:
+                # In use after all: somebody put it before a server of his own, or another run just ordered one.
+                with _ignoring("resource_in_use"):
+                    wall.delete()
+        elif _plain(wall.rules) != _plain(_rules(remaining)):
+            self.changes.append("set the rules of firewall %s" % FIREWALL)
+            if not self._check_mode:
+                self._admit(wall, remaining)
+
+    # --- both
+    def _remove(self, server):
+        self._wait(server.delete())
+
+    def _undo(self, made):
+        """Removes what was made, newest first; the names of what could not be."""
+        left = []
+        for kind, thing in reversed(made):
+            try:
+                with _ignoring("not_found"):
+                    done = thing.delete()
+                    if kind == "server":
+                        self._wait(done)
+            except (APIException, ActionException, requests.RequestException):
+                left.append("%s %s" % (kind, thing.name))
+        return left
+
+    def _creation_failed(self, error, left):
+        message = "server %s could not be created: %s. " % (self._name, _said(error))
+        if left:
+            message += "%s could not be removed and will be at the next run" % ", ".join(left)
+        else:
+            message += "What was made was removed; try again"
+        code = getattr(error, "code", None)
+        return LivchatError("SERVER_CREATION_FAILED", message, {"name": self._name, "provider_code": code or ""})
+
+    def _wait(self, action):
+        action.wait_until_finished(max_retries=self._timeout)
+
+    def _labels(self, wanted):
+        own = {**MANAGED, "livchat-key": _short(wanted["public_key"])}
+        # A label's value takes no more.
+        if wanted["domain"] and len(wanted["domain"]) <= 63:
+            own["livchat-domain"] = wanted["domain"]
+        return {**wanted["labels"], **own}
+
+    def _planned(self, wanted):
+        return {
+            "id": "",
+            "name": self._name,
+            "ip_address": "",
+            "status": "absent",
+            "created_at": "",
+            "server_type": wanted["server_type"],
+            "location": wanted["location"],
+            "image": wanted["image"],
+            "labels": self._labels(wanted),
+        }
+
+    @staticmethod
+    def _described(server, key_id):
+        return {
+            "id": str(server.id),
+            "name": server.name,
+            "ip_address": server.public_net.ipv4.ip if server.public_net.ipv4 else "",
+            "status": server.status,
+            "created_at": server.created.isoformat() if server.created else "",
+            "server_type": server.server_type.name,
+            "location": server.location.name,
+            "image": server.image.name if server.image else "",
+            "labels": server.labels,
+            "ssh_key_id": str(key_id),
+        }
+
+
+def _rules(servers):
+    def rule(protocol, port, sources, what):
+        return FirewallRule(direction="in", protocol=protocol, port=port, source_ips=sources, description=what)
+
+    rules = [
+        rule("tcp", "22", EVERYWHERE, "SSH"),
+        rule("tcp", "80", EVERYWHERE, "HTTP"),
+        rule("tcp", "443", EVERYWHERE, "HTTPS"),
+        rule("icmp", None, EVERYWHERE, "ICMP"),
+    ]
+    nodes = sorted(one.public_net.ipv4.ip + "/32" for one in servers if one.public_net and one.public_net.ipv4)
+    if len(nodes) > 1:
+        rules += [rule(protocol, port, nodes, "Swarm") for protocol, port in SWARM_PORTS]
+    return rules
+
+
+def _plain(rules):
+    return sorted((one.direction, one.protocol, one.port or "", tuple(sorted(one.source_ips or []))) for one in rules)
+
+
+def _blob(public_key):
+    try:
+        return base64.b64decode(public_key.split()[1], validate=True)
+    except (IndexError, binascii.Error) as error:
+        raise _refused("public_key", public_key, "it must be a public key as OpenSSH writes it") from error
+
+
+def _fingerprint(public_key):
+    """As Hetzner shows it: MD5, with colons."""
+    digest = hashlib.md5(_blob(public_key), usedforsecurity=False).hexdigest()
+    return ":".join(digest[at : at + 2] for at in range(0, 32, 2))
+
+
+def _short(public_key):
+    """Fits a label's value, of 63 characters at most."""
+    return hashlib.sha256(_blob(public_key)).hexdigest()[:32]
+
+
+@contextlib.contextmanager
+def _ignoring(code):
+    try:
+        yield
+    except APIException as error:
+        if error.code != code:
+            raise
+
+
+def _refused(field, value, allowed):
+    return LivchatError("INPUT_INVALID", "%s: %r; %s" % (field, value, allowed), {"field": field, "value": value})
+
+
+def _said(error):
+    """The error in words; a connection's error quotes addresses and objects, of which only the kind says something."""
+    if isinstance(error, requests.RequestException):
+        return "no answer from the provider (%s)" % type(error).__name__
+    if isinstance(error, ActionException):
+        failure = error.action.error or {}
+        return "%s: %s" % (error.action.command, failure.get("message") or "it did not end in time")
+    return str(error)
+
+
+def _provider_error(error):
+    code = getattr(error, "code", None)
+    if code in ("unauthorized", "forbidden", "token_readonly", 401, 403):
+        message = "the provider refuses the token: %s; it needs the right to read and write" % _said(error)
+        return LivchatError("PROVIDER_TOKEN_INVALID", message, {"provider_code": code})
+    if code == "rate_limit_exceeded":
+        return LivchatError("PROVIDER_RATE_LIMITED", "the provider asks for patience: %s" % _said(error), {}, 60)
+    if code == "protected":
+        message = "%s; remove the protection at the provider first" % _said(error)
+        return LivchatError("SERVER_PROTECTED", message, {"provider_code": code})
+    return LivchatError(
+        "PROVIDER_ERROR", "the provider could not do it: %s" % _said(error), {"provider_code": code or ""}
+    )
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "server_type": {"type": "str"},
+            "location": {"type": "str"},
+            "image": {"type": "str"},
+            "public_key": {"type": "str", "no_log": False},
+            "labels": {"type": "dict", "default": {}},
+            "domain": {"type": "str"},
+            "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["HCLOUD_TOKEN"])},
+            "api_endpoint": {"type": "str", "default": "https://api.hetzner.cloud/v1"},
+            "timeout": {"type": "int", "default": 300},
+        },
+        required_if=[("state", "present", ("server_type", "location", "image", "public_key"))],
+        supports_check_mode=True,
+    )
+    if IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("hcloud"), exception=IMPORT_ERROR)
+    params = module.params
+    try:
+        if not params["api_token"]:
+            raise LivchatError("PROVIDER_TOKEN_MISSING", "no token of the provider was given")
+        client = Client(
+            params["api_token"],
+            api_endpoint=params["api_endpoint"],
+            application_name="livchat.setup",
+            poll_interval=1,
+            timeout=30,
+        )
+        project = Project(client, params["name"], params["timeout"], module.check_mode)
+        result = {}
+        if params["state"] == "present":
+            result["server"] = project.present(params)
+            result["created"] = project.created
+        else:
+            project.absent()
+    except LivchatError as error:
+        fail(module, error)
+    except (APIException, ActionException, requests.RequestException) as error:
+        fail(module, _provider_error(error))
+    for warning in project.warnings:
+        module.warn(warning)
+    after = "".join(change + "\n" for change in project.changes)
+    module.exit_json(changed=bool(project.changes), diff={"before": "", "after": after}, **result)
+
+
+if __name__ == "__main__":
+    main()
