@@ -93,7 +93,7 @@ reason:
   description: Why it is not.
   returned: when state is read
   type: str
-  sample: these differ from what the last setup left: files
+  sample: "these differ from what the last setup left: files"
 """
 
 import glob
