@@ -24,6 +24,8 @@ REQUESTS = 3600
 PER_SECOND = 1
 # Hetzner has tokens that may only read. The lab's is its token with this at the end.
 READ_ONLY = "-readonly"
+# Clients look at the code, not at the status, to see whether another try may help.
+CODES = {500: "server_error", 502: "bad_gateway", 503: "unavailable", 504: "timeout"}
 
 
 class RateLimit:
@@ -109,7 +111,7 @@ class Gate:
         if not self._limit.take() or self._faults.rate_limited(method, path):
             raise ApiError(429, "rate_limit_exceeded", "limit of 3600 requests per hour reached")
         if status := self._faults.server_error(method, path):
-            raise ApiError(status, "unavailable", "service is temporarily unavailable")
+            raise ApiError(status, CODES[status], "service is temporarily unavailable")
 
     async def _cut(self, scope: MutableMapping[str, Any], receive: Receive) -> None:
         async def nowhere(_: Message) -> None:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
 from tests.lab.config import LabConfig
@@ -33,8 +33,24 @@ from .servers import Servers
 from .store import Resource, Store, now
 
 # What Hetzner has and the lab does not: their lists are empty, and nothing can be added.
-ABSENT = ("volumes", "floating_ips", "load_balancers", "certificates", "isos", "load_balancer_types")
+ABSENT = ("volumes", "floating_ips", "load_balancers", "certificates")
+ABSENT_FROM_THE_OFFER = ("isos", "load_balancer_types")
 B = TypeVar("B", bound=Body)
+
+
+class IdConvertor(Convertor[int]):
+    """Ids in paths: so that `/servers/actions` is no server, and no number is too long to be read."""
+
+    regex = "[0-9]{1,19}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("id", IdConvertor())
 
 
 def create_app(
@@ -63,7 +79,6 @@ def create_app(
     _errors(app)
     _faults(app, project)
     _offer(app, project)
-    # Before the resources: `/servers/actions` would else be taken for the server called `actions`.
     _actions(app, project)
     _servers(app, project, servers)
     _keys_and_firewalls(app, project)
@@ -78,11 +93,6 @@ def create_app(
 def _errors(app: FastAPI) -> None:
     @app.exception_handler(ApiError)
     async def api_error(_: Request, error: ApiError) -> JSONResponse:
-        return JSONResponse(error.body, error.status)
-
-    @app.exception_handler(RequestValidationError)
-    async def no_number(request: Request, _: RequestValidationError) -> JSONResponse:
-        error = ApiError(404, "not_found", f"{request.url.path} not found")
         return JSONResponse(error.body, error.status)
 
     @app.exception_handler(HTTPException)
@@ -162,7 +172,7 @@ def _offer(app: FastAPI, project: Project) -> None:
         def many(request: Request) -> dict[str, Any]:
             return listed(request, kind, entries(request))
 
-        @app.get(f"/v1/{kind}/{{number}}")
+        @app.get(f"/v1/{kind}/{{number:id}}")
         def one(number: int, request: Request) -> dict[str, Any]:
             everything = catalogue.IMAGES if kind == "images" else entries(request)
             for entry in everything:
@@ -192,7 +202,7 @@ def _resource(
     def many(request: Request) -> dict[str, Any]:
         return listed(request, kind, views.all(kind))
 
-    @app.get(f"/v1/{kind}/{{number}}")
+    @app.get(f"/v1/{kind}/{{number:id}}")
     def one(number: int) -> dict[str, Any]:
         return project.show(kind, store.must(kind, number))
 
@@ -204,13 +214,13 @@ def _resource(
             resource.update(body.model_dump(exclude_none=True))
             return project.show(kind, resource)
 
-    @app.put(f"/v1/{kind}/{{number}}")
+    @app.put(f"/v1/{kind}/{{number:id}}")
     async def change(number: int, request: Request) -> dict[str, Any]:
         return await run_in_threadpool(changed, number, await read(request, update))
 
     if delete:
 
-        @app.delete(f"/v1/{kind}/{{number}}", status_code=204)
+        @app.delete(f"/v1/{kind}/{{number:id}}", status_code=204)
         def remove(number: int) -> Response:
             delete(number)
             return Response(status_code=204)
@@ -225,7 +235,7 @@ def _creation(app: FastAPI, kind: str, model: type[B], create: Callable[[B], dic
 def _command(app: FastAPI, kind: str, command: str, model: type[B], do: Callable[[int, B], Any]) -> None:
     """An action of a resource. What `do` returns is the whole answer, one action, or several."""
 
-    @app.post(f"/v1/{kind}/{{number}}/actions/{command}", status_code=201)
+    @app.post(f"/v1/{kind}/{{number:id}}/actions/{command}", status_code=201)
     async def act(number: int, request: Request) -> dict[str, Any]:
         done = await run_in_threadpool(do, number, await read(request, model))
         if isinstance(done, list):
@@ -238,11 +248,11 @@ def _servers(app: FastAPI, project: Project, servers: Servers) -> None:
     _resource(app, project, "servers", None, bodies.UpdateServer)
     _creation(app, "servers", bodies.CreateServer, servers.create)
 
-    @app.delete("/v1/servers/{number}")
+    @app.delete("/v1/servers/{number:id}")
     def delete(number: int) -> dict[str, Any]:
         return {"action": servers.delete(number)}
 
-    @app.get("/v1/servers/{number}/metrics")
+    @app.get("/v1/servers/{number:id}/metrics")
     def metrics(number: int, request: Request) -> dict[str, Any]:
         query = request.query_params
         times = query.get("start", ""), query.get("end", ""), query.get("step", "60")
@@ -334,16 +344,19 @@ def _absent(app: FastAPI) -> None:
         def many(request: Request) -> dict[str, Any]:
             return listed(request, kind, [])
 
-        @app.get(f"/v1/{kind}/{{number}}")
+        @app.get(f"/v1/{kind}/{{number:id}}")
         def one(number: int) -> dict[str, Any]:
             raise not_found(kind, number)
 
+    def refuse(kind: str) -> None:
         @app.post(f"/v1/{kind}")
         def create() -> dict[str, Any]:
             raise unsupported(kind)
 
-    for kind in ABSENT:
+    for kind in (*ABSENT, *ABSENT_FROM_THE_OFFER):
         add(kind)
+    for kind in ABSENT:
+        refuse(kind)
 
 
 def _actions(app: FastAPI, project: Project) -> None:
@@ -370,9 +383,10 @@ def _actions(app: FastAPI, project: Project) -> None:
         if not wanted:
             # Hetzner no longer lists the actions of a whole project.
             raise ApiError(410, "deprecated_api_endpoint", "listing all actions is no longer possible; give ids")
-        return listed(request, "actions", [one for one in views.all("actions") if str(one["id"]) in wanted])
+        # The one list without pages.
+        return {"actions": [one for one in views.all("actions") if str(one["id"]) in wanted]}
 
-    @app.get("/v1/actions/{number}")
+    @app.get("/v1/actions/{number:id}")
     def by_id(number: int) -> dict[str, Any]:
         return {"action": views.show("actions", store.must("actions", number))}
 
@@ -383,16 +397,16 @@ def _actions(app: FastAPI, project: Project) -> None:
             found = [one for one in of(kind) if not wanted or str(one["id"]) in wanted]
             return listed(request, "actions", found)
 
-        @app.get(f"/v1/{kind}/actions/{{number}}")
+        @app.get(f"/v1/{kind}/actions/{{number:id}}")
         def one_of_kind(number: int) -> dict[str, Any]:
             return one_of(of(kind), number)
 
-        @app.get(f"/v1/{kind}/{{resource}}/actions")
+        @app.get(f"/v1/{kind}/{{resource:id}}/actions")
         def of_resource(resource: int, request: Request) -> dict[str, Any]:
             store.must(kind, resource)
             return listed(request, "actions", of(kind, resource))
 
-        @app.get(f"/v1/{kind}/{{resource}}/actions/{{number}}")
+        @app.get(f"/v1/{kind}/{{resource:id}}/actions/{{number:id}}")
         def one_of_resource(resource: int, number: int) -> dict[str, Any]:
             return one_of(of(kind, resource), number)
 

@@ -127,13 +127,13 @@ IMAGES: list[dict[str, Any]] = [
 
 
 _FREE = {"net": "1.0000", "gross": "1.0000"}
-_IP_PRICES = [
-    {
-        "type": kind,
-        "prices": [{"location": place["name"], "price_hourly": _FREE, "price_monthly": _FREE} for place in LOCATIONS],
-    }
-    for kind in ("ipv4", "ipv6")
-]
+
+
+def _ip_prices(*periods: str) -> list[dict[str, Any]]:
+    prices = [{"location": place["name"], **dict.fromkeys(periods, _FREE)} for place in LOCATIONS]
+    return [{"type": kind, "prices": prices} for kind in ("ipv4", "ipv6")]
+
+
 PRICING: dict[str, Any] = {
     "currency": "EUR",
     "vat_rate": "0.0000",
@@ -141,8 +141,8 @@ PRICING: dict[str, Any] = {
     "volume": {"price_per_gb_month": _FREE},
     "server_backup": {"percentage": "20.0000"},
     "floating_ip": {"price_monthly": _FREE},
-    "floating_ips": _IP_PRICES,
-    "primary_ips": _IP_PRICES,
+    "floating_ips": _ip_prices("price_monthly"),
+    "primary_ips": _ip_prices("price_hourly", "price_monthly"),
     "load_balancer_types": [],
     "server_types": [{"id": one["id"], "name": one["name"], "prices": one["prices"]} for one in SERVER_TYPES],
 }

@@ -10,14 +10,22 @@ from . import selector
 from .errors import invalid
 from .store import Resource
 
-SORTABLE = ("id", "name", "created", "started", "finished", "status", "progress", "command")
+# What each list can be sorted by; what is in no entry is sorted by the fields of "".
+SORTABLE: dict[str, tuple[str, ...]] = {
+    "": ("id", "name", "created"),
+    "actions": ("id", "command", "status", "started", "finished"),
+    "ssh_keys": ("id", "name"),
+    "locations": ("id", "name"),
+    "primary_ips": ("id", "created"),
+    "floating_ips": ("id", "created"),
+}
 FILTERS = ("name", "status", "architecture", "fingerprint", "type", "ip")
 PAGE, PER_PAGE, MOST_PER_PAGE = 1, 25, 50
 
 
 def listed(request: Request, key: str, resources: list[Resource]) -> dict[str, Any]:
     """The page of resources that a request asks for."""
-    return _page(request, key, _sorted(request, _filtered(request, resources)))
+    return _page(request, key, _sorted(request, key, _filtered(request, resources)))
 
 
 def _filtered(request: Request, resources: list[Resource]) -> list[Resource]:
@@ -27,18 +35,21 @@ def _filtered(request: Request, resources: list[Resource]) -> list[Resource]:
             resources = [one for one in resources if field not in one or one[field] in wanted]
     if wanted_labels := query.get("label_selector"):
         try:
+            # Also when there is nothing to match: a client must learn that it asks wrongly.
+            selector.matches(wanted_labels, {})
             resources = [one for one in resources if selector.matches(wanted_labels, one.get("labels", {}))]
         except selector.SelectorError as error:
             raise invalid("label_selector", "label_selector is not a valid selector") from error
     return resources
 
 
-def _sorted(request: Request, resources: list[Resource]) -> list[Resource]:
-    # The first key counts most: sort by it last.
+def _sorted(request: Request, key: str, resources: list[Resource]) -> list[Resource]:
+    allowed = SORTABLE.get(key, SORTABLE[""])
+    # The first field counts most: sort by it last.
     for order in reversed(request.query_params.getlist("sort")):
-        field, _, direction = order.partition(":")
-        if field not in SORTABLE or direction not in ("", "asc", "desc"):
-            raise invalid("sort", f"sort must be FIELD, FIELD:asc or FIELD:desc of {', '.join(SORTABLE)}")
+        field, colon, direction = order.partition(":")
+        if field not in allowed or direction not in (("asc", "desc") if colon else ("",)):
+            raise invalid("sort", f"sort must be FIELD, FIELD:asc or FIELD:desc of {', '.join(allowed)}")
         resources = sorted(
             resources,
             key=lambda one: (one.get(field) is not None, one.get(field) or 0 if field == "id" else str(one.get(field))),

@@ -30,6 +30,8 @@ def matches(selector: str, labels: Mapping[str, str]) -> bool:
         if not part or part.end() == position:
             raise SelectorError(selector)
         position = part.end()
+        if position == len(selector) and part[0].endswith(","):
+            raise SelectorError(selector)
         result = result and _holds(part, labels)
     return result
 
