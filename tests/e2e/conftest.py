@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +16,18 @@ SERVER = "e2e"
 
 
 @pytest.fixture(scope="session")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    home: Path = tmp_path_factory.mktemp("livchat") / "home"
-    told = Story(config.load(), home)
+def story() -> Iterator[Story]:
+    lab = config.load()
+    # In the lab's folder, so that tests which were interrupted can be cleaned up after: the home lasts as long as
+    # the server it made.
+    told = Story(lab, lab.folder / "e2e" / "home")
+    if told.home.exists():
+        told.run("server", "destroy", SERVER, "--yes")
+        shutil.rmtree(told.home.parent)
     told.init()
     yield told
     told.run("server", "destroy", SERVER, "--yes")
+    shutil.rmtree(told.home.parent)
 
 
 @pytest.fixture(scope="session")
