@@ -156,6 +156,17 @@ def _value(values: Any, path: tuple[int | str, ...]) -> Any:
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
+        name="launch",
+        summary="Create servers, set them up and install applications, all in one go",
+        summary_pt="Cria servidores, prepara-os e instala aplicações, tudo de uma vez",
+        effect=Effect.WRITE,
+        target="server",
+        parameters="Launch",
+        playbook="launch",
+        positionals=("names",),
+        examples=("launch prod --app n8n", "launch one two --app n8n --app wordpress --server-type cx33"),
+    ),
+    Operation(
         name="server.create",
         summary="Create a server at the cloud provider",
         summary_pt="Cria um servidor no provedor de nuvem",

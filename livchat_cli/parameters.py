@@ -103,15 +103,23 @@ Variables = dict[
     Annotated[str, Field(pattern=_INSTANCE)],
     dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], str],
 ]
+AppVariables = Annotated[
+    Variables,
+    Field(
+        description="Values for the variables of the definitions, by instance: INSTANCE.NAME=VALUE",
+        examples=[{"n8n": {"timezone": "America/Sao_Paulo"}}],
+        json_schema_extra=hints("INSTANCE.NAME=VALUE, such as n8n.timezone=UTC", option="--var"),
+    ),
+]
 
 
 class NoParameters(Parameters):
     pass
 
 
-class ServerCreate(Parameters):
-    name: ServerName
-    domain: Domain
+class Machine(Parameters):
+    """What a new server is to be; what is left out comes from the settings."""
+
     server_type: Annotated[Word, Field(description="Size, as the provider names it", examples=["cx23"])] = None
     location: Annotated[Word, Field(description="Place, as the provider names it", examples=["nbg1"])] = None
     image: Annotated[Word, Field(description="Operating system", examples=["debian-13"])] = None
@@ -123,6 +131,31 @@ class ServerCreate(Parameters):
             json_schema_extra=hints("KEY=VALUE of letters, digits and ._-, 63 at most each", option="--label"),
         ),
     ] = {}
+
+
+class ServerCreate(Machine):
+    name: ServerName
+    domain: Domain
+
+
+class Launch(Machine):
+    names: Annotated[
+        list[ServerName],
+        Field(min_length=1, description="Names of the servers", examples=[["prod"], ["one", "two"]]),
+    ]
+    domain: Annotated[
+        Domain | None,
+        Field(description="Domain below which each server gets NAME.DOMAIN; else the zone", examples=["example.com"]),
+    ] = None
+    apps: Annotated[
+        list[AppRequest],
+        Field(
+            description="Applications to install: `app`, or `app:instance` for another one of the same",
+            examples=[["n8n"]],
+            json_schema_extra=hints(complete="app", option="--app"),
+        ),
+    ] = []
+    variables: AppVariables = {}
 
 
 class ServerAdopt(Parameters):
@@ -182,14 +215,7 @@ class ServerDestroy(Parameters):
 class AppInstall(Parameters):
     apps: AppRequests
     target: Targets
-    variables: Annotated[
-        Variables,
-        Field(
-            description="Values for the variables of the definitions, by instance: INSTANCE.NAME=VALUE",
-            examples=[{"n8n": {"timezone": "America/Sao_Paulo"}}],
-            json_schema_extra=hints("INSTANCE.NAME=VALUE, such as n8n.timezone=UTC", option="--var"),
-        ),
-    ] = {}
+    variables: AppVariables = {}
 
 
 class AppUninstall(Parameters):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 import json
 import os
 import re
@@ -14,8 +15,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from livchat_cli import collection, processes
 from livchat_cli.errors import LivchatError
@@ -52,6 +54,7 @@ class Job:
         self._deadline = 0.0
         self._pid: int | None = None
         self._victims: set[int] = set()
+        self._events: TextIO = io.StringIO()
 
     def run(self, playbook: str, extra_vars: Mapping[str, Any], inventory: str | None = None) -> Any:
         """What the playbook handed over as `livchat_result`.
@@ -65,7 +68,8 @@ class Job:
         with self._workspace() as work:
             self._record("running")
             try:
-                rc, log = self._execute(work, playbook, extra_vars, inventory)
+                with _open(self.folder / "events.jsonl") as self._events:
+                    rc, log = self._execute(work, playbook, extra_vars, inventory)
             except BaseException:
                 self._record("failed")
                 raise
@@ -180,8 +184,10 @@ class Job:
         if event.get("event") == "playbook_on_stats":
             self._ended = True
             self._result = ((event.get("event_data") or {}).get("artifact_data") or {}).get("livchat_result")
-        if self._listener and (step := progress(event)):
-            self._listener(step)
+        if step := progress(event):
+            self._events.write(json.dumps({"at": event.get("created"), **asdict(step)}) + "\n")
+            if self._listener:
+                self._listener(step)
         # False: ansible-runner shall not keep the event in a file.
         return False
 
@@ -249,10 +255,14 @@ class Job:
                 shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(path: Path, text: str) -> Path:
-    """Writes a new file that only its owner may read, at no moment otherwise."""
+def _open(path: Path) -> TextIO:
+    """A new file, written line by line, that only its owner may read, at no moment otherwise."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+    return os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
+
+
+def _write(path: Path, text: str) -> Path:
+    with _open(path) as handle:
         handle.write(text)
     return path
 

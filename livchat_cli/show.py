@@ -74,6 +74,11 @@ def _plans(console: Console, result: list[dict[str, Any]]) -> None:
             _line(console, f"  {line}")
 
 
+def _launched(console: Console, result: dict[str, Any]) -> None:
+    _table(console, result["servers"], ["name", "ip_address", "domain"])
+    _installed(console, result["installed"])
+
+
 def _installed(console: Console, result: list[dict[str, Any]]) -> None:
     for one in result:
         _line(console, f"{one['server']}: {'changed' if one.get('changed') else 'nothing to do'}")
@@ -131,6 +136,7 @@ def _doctor(console: Console, result: dict[str, Any]) -> None:
 
 _SPECIAL: dict[str, Callable[[Console, Any], None]] = {
     "server.list": _servers,
+    "launch": _launched,
     "app.plan": _plans,
     "app.install": _installed,
     "catalog.list": _catalogue,

@@ -17,22 +17,26 @@ class ActionModule(LivchatAction):
         "entries": {"type": "list", "elements": "dict", "default": []},
         "stacks": {"type": "list", "elements": "dict", "default": []},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "wait": {"type": "bool", "default": True},
+        "wait_for": {"type": "list", "elements": "str", "default": []},
         "timeout": {"type": "int", "default": 600},
     }
 
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         stacks = [self._from_entry(entry) for entry in arguments["entries"]] + [
-            {"compose": {}, "secrets": {}, "configs": {}, **stack} for stack in arguments["stacks"]
+            {"compose": {}, "secrets": {}, "configs": {}, "phases": [], **stack} for stack in arguments["stacks"]
         ]
         if arguments["state"] == "present":
             stacks = [self._named(stack) for stack in stacks]
-        return self.module("stack", {"stacks": stacks, "state": arguments["state"], "timeout": arguments["timeout"]})
+        passed = {name: arguments[name] for name in ("state", "wait", "wait_for", "timeout")}
+        return self.module("stack", {"stacks": stacks, **passed})
 
     def _from_entry(self, entry: dict[str, t.Any]) -> dict[str, t.Any]:
         # In check mode a secret may not exist yet; its name then shows that.
         read = self.vault.get if self.check_mode else self.secret
         values = {one["name"]: read(one["vault_path"]) or "" for one in entry["secrets"] if one["mounted"]}
-        return {"name": entry["stack"], "compose": entry["compose"], "secrets": values, "configs": {}}
+        compose, phases = entry["compose"], entry["phases"]
+        return {"name": entry["stack"], "compose": compose, "secrets": values, "configs": {}, "phases": phases}
 
     @staticmethod
     def _named(stack: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -49,4 +53,4 @@ class ActionModule(LivchatAction):
         for service in compose["services"].values():
             service["deploy"].setdefault("labels", {})
         compose = _render.label(compose, labels.get("livchat.deployment", ""))
-        return {"name": stack["name"], "compose": compose, **named}
+        return {"name": stack["name"], "compose": compose, "phases": stack["phases"], **named}

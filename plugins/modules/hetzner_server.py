@@ -188,8 +188,7 @@ class Project:
             }
             server = self._ordered(wanted, parts, made)
             server.reload()
-            if ours:
-                self._admit(wall, [*ours, server])
+            self._admit_all(wall, ours)
         except (APIException, ActionException, requests.RequestException) as error:
             left = self._undo(made)
             raise self._creation_failed(error, left) from error
@@ -315,7 +314,8 @@ class Project:
             try:
                 rules = _rules(servers)
                 wall = self._client.firewalls.create(name=FIREWALL, rules=rules, labels=dict(MANAGED)).firewall
-            except requests.RequestException:
+            except (APIException, requests.RequestException):
+                # The answer was lost, or another run was quicker.
                 wall = self._client.firewalls.get_by_name(FIREWALL)
                 if wall is None:
                     raise
@@ -334,6 +334,15 @@ class Project:
             if not self._check_mode:
                 for action in wall.apply_to_resources([FirewallResource(type="server", server=server)]):
                     self._wait(action)
+
+    def _admit_all(self, wall, admitted):
+        """Has the firewall know all our servers. Runs side by side look again after writing: the last has seen all."""
+        while True:
+            ours = self._client.servers.get_all(label_selector=SELECTOR)
+            if _plain(_rules(ours)) == _plain(_rules(admitted)):
+                return
+            self._admit(wall, ours)
+            admitted = ours
 
     def _admit(self, wall, servers):
         for action in wall.set_rules(_rules(servers)):

@@ -12,6 +12,7 @@ short_description: Deploys stacks to Docker Swarm, waits until they are healthy,
 description:
   - Starts all given stacks together and waits for them together, in one remote call.
   - When one does not become healthy, every stack of the call is put back to what it was. Volumes are never removed.
+  - On Docker 25 and newer, services with a start period are asked for their health every two seconds while they start.
   - A stack whose services carry the wanted C(livchat.definition) label and run is left alone.
 attributes:
   check_mode:
@@ -48,11 +49,25 @@ options:
         description: Contents of its configs, by the key they have in the stack file.
         type: dict
         default: {}
+      phases:
+        description: Its services in the order they start, each phase when the one before is healthy. Else all at once.
+        type: list
+        elements: list
+        default: []
   state:
     description: Whether the stacks should exist. V(absent) removes their secrets too, and leaves volumes.
     type: str
     choices: [present, absent]
     default: present
+  wait:
+    description: Whether to wait until the last phase is healthy. Without that, nothing of it is put back.
+    type: bool
+    default: true
+  wait_for:
+    description: Stacks that an earlier call did not wait for, to wait for together with those of this call.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds all the stacks may take to become healthy.
     type: int
@@ -80,6 +95,7 @@ stacks:
 """
 
 import base64
+import copy
 import json
 import re
 import time
@@ -93,6 +109,11 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 INSTANCE_LABEL = "livchat.instance"
 # A task that ends this often is not going to come up.
 PATIENCE = 3
+# From Docker 25 on (docker/cli 4611), a service that starts can be asked for its health at an interval of its own. It
+# is short, since others wait for it; not shorter, since each question costs a process.
+START_INTERVAL = "2s"
+START_INTERVAL_API = (1, 44)
+START_INTERVAL_SCHEMA = "3.12"
 
 
 class Stacks:
@@ -103,6 +124,7 @@ class Stacks:
         self._engine = engine
         self._deadline = time.monotonic() + module.params["timeout"]
         self._made = []
+        self._api = tuple(int(part) for part in engine.get("/version")["ApiVersion"].split("."))
         self._before = {}
 
     def present(self, stacks):
@@ -117,9 +139,7 @@ class Stacks:
                 for stack in changing:
                     self._make_objects("secrets", stack)
                     self._make_objects("configs", stack)
-                for stack in changing:
-                    self._deploy(stack)
-                self._wait(changing)
+                self._start(changing)
             except LivchatError as error:
                 self._put_back(changing)
                 raise LivchatError(
@@ -130,7 +150,30 @@ class Stacks:
             for stack in changing:
                 self._prune("secrets", stack)
                 self._prune("configs", stack)
+        elif not self._module.check_mode:
+            self._wait(self._left_over(services))
         return {"changed": bool(changing), "stacks": names(changing), "diff": diff}
+
+    def _start(self, stacks):
+        """Phase by phase: what starts after others starts when those are healthy."""
+        last = max(len(stack["phases"]) for stack in stacks)
+        for phase in range(1, last + 1):
+            starting = [stack for stack in stacks if phase <= len(stack["phases"])]
+            waiting = set()
+            for stack in starting:
+                services = [name for part in stack["phases"][:phase] for name in part]
+                self._deploy(stack, None if phase == len(stack["phases"]) else services)
+                waiting.update(f"{stack['name']}_{name}" for name in services)
+            if phase == last:
+                waiting |= self._left_over(self._services())
+            if phase < last or self._module.params["wait"]:
+                self._wait(waiting)
+
+    def _left_over(self, services):
+        """Services of stacks that an earlier call started without waiting."""
+        return {
+            name for name, service in services.items() if self._stack_of(service) in self._module.params["wait_for"]
+        }
 
     def absent(self, stacks):
         services = self._services()
@@ -206,10 +249,17 @@ class Stacks:
                 created = self._engine.call("POST", f"/{kind}/create", body=body)
                 self._made.append(f"/{kind}/{created['ID']}")
 
-    def _deploy(self, stack):
+    def _deploy(self, stack, services):
+        """Deploys the stack, or of it only the given services beside those that run."""
+        compose = self._file(stack)
+        if services is None:
+            prune = ["--prune"]
+        else:
+            prune = []
+            compose["services"] = {name: compose["services"][name] for name in services}
         self._run(
-            ["docker", "stack", "deploy", "--prune", "--compose-file", "-", stack["name"]],
-            data=json.dumps(stack["compose"], sort_keys=True),
+            ["docker", "stack", "deploy", *prune, "--compose-file", "-", stack["name"]],
+            data=json.dumps(compose, sort_keys=True),
         )
 
     def _run(self, command, data=None):
@@ -217,11 +267,23 @@ class Stacks:
         if code:
             raise LivchatError("STACK_DEPLOY_FAILED", f"{' '.join(command[:3])}: {err.strip()}")
 
-    def _wait(self, stacks):
-        waiting = {f"{stack['name']}_{name}" for stack in stacks for name in stack["compose"]["services"]}
+    def _file(self, stack):
+        """The stack file with what this engine can do beyond it."""
+        compose = copy.deepcopy(stack["compose"])
+        if self._api >= START_INTERVAL_API:
+            compose["version"] = START_INTERVAL_SCHEMA
+            for service in compose["services"].values():
+                if "start_period" in service.get("healthcheck", {}):
+                    service["healthcheck"].setdefault("start_interval", START_INTERVAL)
+        return compose
+
+    def _wait(self, waiting):
+        """Until the named services are healthy."""
         while waiting:
             services = self._services()
-            tasks = [task for stack in stacks for task in self._tasks(stack["name"])]
+            tasks = [
+                task for stack in {self._stack_of(services[name]) for name in waiting} for task in self._tasks(stack)
+            ]
             for name in sorted(waiting):
                 service = services[name]
                 mine = [task for task in tasks if task["ServiceID"] == service["ID"]]
@@ -320,9 +382,12 @@ def main():
                     "compose": {"type": "dict", "default": {}},
                     "secrets": {"type": "dict", "default": {}, "no_log": True},
                     "configs": {"type": "dict", "default": {}},
+                    "phases": {"type": "list", "elements": "list", "default": []},
                 },
             },
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "wait": {"type": "bool", "default": True},
+            "wait_for": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
@@ -333,8 +398,9 @@ def main():
             if not NAME.fullmatch(stack["name"]):
                 message = f"stacks: name {stack['name']!r} must match {NAME.pattern}"
                 raise LivchatError("STACK_NAME_INVALID", message)
-            services = stack["compose"].get("services", {}).values()
-            hashes = {service["deploy"]["labels"]["livchat.definition"] for service in services}
+            services = stack["compose"].get("services", {})
+            stack["phases"] = stack["phases"] or [sorted(services)]
+            hashes = {service["deploy"]["labels"]["livchat.definition"] for service in services.values()}
             stack["definition_hash"] = hashes.pop() if len(hashes) == 1 else ""
         worker = Stacks(module, EngineClient())
         module.exit_json(**(worker.present if module.params["state"] == "present" else worker.absent)(stacks))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import graphlib
 import json
 import os
 import re
@@ -143,6 +144,21 @@ def check(definition: t.Any, path: str) -> None:
     for place, name, known in _references(definition):
         if name not in known:
             raise _invalid(path, place, f"{name!r} is unknown; there are: {', '.join(sorted(known)) or 'none'}")
+    try:
+        phases(definition)
+    except graphlib.CycleError as error:
+        raise _invalid(path, "services", f"after: {' -> '.join(error.args[1])} go round in a circle") from error
+
+
+def phases(definition: Definition) -> list[list[str]]:
+    """The services in the order a deploy starts them: each phase when the one before is healthy."""
+    sorter = graphlib.TopologicalSorter({name: one.get("after", []) for name, one in definition["services"].items()})
+    sorter.prepare()
+    result = []
+    while ready := sorted(sorter.get_ready()):
+        result.append(ready)
+        sorter.done(*ready)
+    return result
 
 
 def _invalid(path: str, place: str, message: str) -> LivchatError:
@@ -167,6 +183,8 @@ def _references(definition: Definition) -> t.Iterator[tuple[str, str, t.Collecti
     for name, service in services.items():
         for secret in service.get("secrets", []):
             yield f"services.{name}.secrets", secret, mountable
+        for other in service.get("after", []):
+            yield f"services.{name}.after", other, services
         if "route" in service:
             yield f"services.{name}.route.domain", service["route"]["domain"], domains
     for number, request in enumerate(definition.get("post_install", [])):

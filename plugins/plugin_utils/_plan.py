@@ -13,7 +13,7 @@ import typing as t
 
 from ..module_utils._errors import LivchatError
 from . import _render
-from ._catalog import Catalog
+from ._catalog import Catalog, phases
 from ._resolver import Instance, levels, parse, version_matches
 
 DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
@@ -75,14 +75,18 @@ class Planner:
         changes = [entry for level in planned for entry in level if entry["action"] != "none"]
         self._check_resources([entry for entry in changes if entry["action"] == "install"])
         hosts = [url["host"] for entry in changes for url in entry["urls"]]
-        images = {service["image"] for entry in changes for service in entry["compose"]["services"].values()}
+        images = {entry["instance"]: _images(entry) for entry in changes}
+        first = next((entry["level"] for entry in changes), 0)
+        later = [one for entry in changes if entry["level"] > first for one in images[entry["instance"]]]
         return {
             "server": request.server,
             "domain": request.domain,
             "changed": bool(changes),
             "summary": [_line(entry) for level in planned for entry in level],
             "levels": planned,
-            "images": sorted(images),
+            "images": sorted({one for many in images.values() for one in many}),
+            # Of levels after the first that changes: there is time to fetch them.
+            "later_images": sorted(set(later)),
             "dns_records": [{"name": host, "type": "A", "value": request.address} for host in hosts],
         }
 
@@ -149,6 +153,7 @@ class Planner:
             "stack": instance.name,
             "definition_hash": _render.definition_hash(compose),
             "compose": compose,
+            "phases": phases(definition),
             "secrets": [
                 {
                     "name": secret["name"],
@@ -390,6 +395,10 @@ class Planner:
                 names = ", ".join(entry["instance"] for entry in new)
                 message = f"{self._request.server}: {names} need {needed} {unit}, {free} are free"
                 raise LivchatError("SERVER_TOO_SMALL", message, {"needed": needed, "free": free, "resource": key})
+
+
+def _images(entry: dict[str, t.Any]) -> set[str]:
+    return {service["image"] for service in entry["compose"]["services"].values()}
 
 
 def _line(entry: dict[str, t.Any]) -> str:

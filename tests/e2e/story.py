@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,15 +45,15 @@ class Story:
         self.timings[name] = time.monotonic() - started
         self.say(f"    {self.timings[name]:.1f} s")
 
-    def run(self, *arguments: str) -> Any:
-        """The result object of `livchat-setup ARGUMENTS --json`.
+    def run(self, *arguments: str, extra: Mapping[str, str] | None = None) -> Any:
+        """The result object of `livchat-setup ARGUMENTS --json`; `extra` adds to its environment.
 
         Raises:
             StepError: with the error's code and message.
         """
         done = subprocess.run(
             [sys.executable, "-m", "livchat_cli", *arguments, "--json"],
-            env=self.environment(),
+            env={**self.environment(), **(extra or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

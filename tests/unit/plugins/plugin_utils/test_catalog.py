@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError
-from ansible_collections.livchat.setup.plugins.plugin_utils._catalog import Catalog
+from ansible_collections.livchat.setup.plugins.plugin_utils._catalog import Catalog, phases
 
 MINIMAL: dict[str, Any] = {
     "name": "mine",
@@ -110,3 +110,15 @@ def test_what_is_no_definition_at_all_is_an_error_with_its_file(tmp_path: Path, 
 def test_a_dollar_in_a_script_is_no_placeholder(tmp_path: Path) -> None:
     definition = changed("services.web.command", ["sh", "-c", "echo $$HOME $${notaname}"])
     assert written(tmp_path, definition).get("mine")
+
+
+def test_services_start_in_phases() -> None:
+    assert phases(Catalog().get("n8n")) == [["editor"], ["webhook", "worker"]]
+
+
+@pytest.mark.parametrize(
+    ("after", "said"), [(["nobody"], "services.web.after: 'nobody' is unknown"), (["web"], "web -> web")]
+)
+def test_services_cannot_wait_for_nobody_or_each_other(tmp_path: Path, after: list[str], said: str) -> None:
+    with pytest.raises(LivchatError, match=said):
+        written(tmp_path, changed("services.web.after", after)).get("mine")
