@@ -171,6 +171,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             "ansible_host": server["ip_address"],
             "ansible_user": metadata.get("user", "root"),
             "ansible_port": metadata.get("port", 22),
+            # Where Debian and Ubuntu have it; finding out would cost each run a call.
+            "ansible_python_interpreter": "/usr/bin/python3",
             "ansible_ssh_private_key_file": key,
             "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=accept-new",
         }

@@ -89,6 +89,10 @@ current:
   description: Whether the server is as it should be.
   returned: when state is read
   type: bool
+recorded:
+  description: Whether there is a record at all.
+  returned: when state is read
+  type: bool
 reason:
   description: Why it is not.
   returned: when state is read
@@ -255,13 +259,16 @@ def main():
                 record.remove()
             # Of no interest to anybody but the next setup.
             module.exit_json(changed=False)
-        observed = Observation(module).hashes()
         if params["state"] == "present":
             if not module.check_mode:
+                observed = Observation(module).hashes()
                 record.write({"wanted": params["wanted"], "observed": observed, "at": int(time.time())})
             module.exit_json(changed=False)
-        reason = compare(record.read(), params["wanted"], observed, time.time(), params["max_age"])
-        module.exit_json(changed=False, current=not reason, reason=reason)
+        kept = record.read()
+        # Looking takes time, and there may be nothing to compare with.
+        observed = {} if kept is None else Observation(module).hashes()
+        reason = compare(kept, params["wanted"], observed, time.time(), params["max_age"])
+        module.exit_json(changed=False, current=not reason, recorded=kept is not None, reason=reason)
     except OSError as error:
         fail(module, LivchatError("SETUP_RECORD_FAILED", "%s: %s" % (PATH, error.strerror)))
 
