@@ -141,7 +141,10 @@ healthy n8n
 # From outside, and the owner's account
 ask() { curl --silent --fail --cacert /root/acme-root.pem --resolve "$1.$DOMAIN:443:$ADDRESS" --output /dev/null --config - "https://$1.$DOMAIN$2"; }
 for name in n8n n8n-webhook; do until ask "$name" /healthz/readiness </dev/null; do sleep 0.5; done; done
-ask n8n /rest/owner/setup <<END
+owner=$(cat <<END
 header = "Content-Type: application/json"
 data = "{\"email\": \"admin@$DOMAIN\", \"firstName\": \"Admin\", \"lastName\": \"Owner\", \"password\": \"$OWNER_PASSWORD\"}"
 END
+)
+# It answers 404 for a moment after it calls itself ready.
+until ask n8n /rest/owner/setup <<<"$owner"; do sleep 0.5; done
