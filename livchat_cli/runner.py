@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import fcntl
 import io
 import json
 import os
@@ -222,14 +223,27 @@ class Job:
     def _workspace(self) -> Iterator[Path]:
         for folder in (self._home, self.folder.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._bury_dead()
         self.folder.mkdir(mode=0o700)
-        work = self.folder / "run"
-        work.mkdir(mode=0o700)
-        try:
-            yield work
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-            self._forget_old()
+        with _open(self.folder / "lock") as lock:
+            # Held while the run lives, and let go of by the system when it dies.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            work = self.folder / "run"
+            work.mkdir(mode=0o700)
+            try:
+                yield work
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+                self._forget_old()
+
+    def _bury_dead(self) -> None:
+        """What runs that were killed left behind: folders with variables in them, records that say `running`."""
+        for work in self.folder.parent.glob("*/run"):
+            with contextlib.suppress(OSError), (work.parent / "lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(work)
+                record = json.loads((work.parent / "job.json").read_text())
+                _replace(work.parent / "job.json", {**record, "status": "killed"})
 
     def _record(self, status: str, error: LivchatError | None = None) -> None:
         record = {
@@ -242,8 +256,7 @@ class Job:
             else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "error": error.to_dict() if error else None,
         }
-        temporary = _write(self.folder / "job.json.tmp", json.dumps(record) + "\n")
-        temporary.replace(self.folder / "job.json")
+        _replace(self.folder / "job.json", record)
 
     def _keep_log(self, log: str) -> None:
         _write(self.folder / "log", log)
@@ -265,6 +278,10 @@ def _write(path: Path, text: str) -> Path:
     with _open(path) as handle:
         handle.write(text)
     return path
+
+
+def _replace(path: Path, record: Mapping[str, Any]) -> None:
+    _write(path.with_suffix(".tmp"), json.dumps(record) + "\n").replace(path)
 
 
 def _read(path: Path) -> str:

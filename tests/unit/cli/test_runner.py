@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from livchat_cli import processes
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Progress
 from livchat_cli.runner import JOBS_KEPT, Job
@@ -128,6 +129,45 @@ def test_old_jobs_are_forgotten(tmp_path: Path) -> None:
         (tmp_path / "jobs" / f"20200101T000000-{number:06}").mkdir(parents=True)
     play(tmp_path, "hand_over")
     assert len(list((tmp_path / "jobs").iterdir())) == JOBS_KEPT
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    marker = f"33{os.getpid() % 10000:04}.25"
+    program = (
+        "from pathlib import Path\nfrom livchat_cli.runner import Job\n"
+        f"Job(Path({str(tmp_path)!r}), 'test').run({str(PLAYBOOKS / 'sleep.yml')!r}, "
+        f"{{'seconds': {marker!r}, 'variables': {{'a': {{'b': {CANARY!r}}}}}}}, {LOCALHOST!r})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program])
+    assert wait_for(lambda: alive(f"sleep {marker}"), 20)
+    victims = processes.descendants(process.pid)
+    for pid in (process.pid, *victims):
+        processes.send(pid, signal.SIGKILL)
+    process.wait()
+    assert CANARY in everything(tmp_path)
+    play(tmp_path, "hand_over")
+    assert CANARY not in everything(tmp_path)
+    assert {json.loads(path.read_text())["status"] for path in tmp_path.glob("jobs/*/job.json")} == {
+        "killed",
+        "successful",
+    }
+
+
+def test_a_run_that_lives_is_left_alone_by_the_next(tmp_path: Path) -> None:
+    marker = f"34{os.getpid() % 10000:04}.25"
+    job = Job(tmp_path, "test")
+
+    def run() -> None:
+        with contextlib.suppress(LivchatError):
+            job.run(str(PLAYBOOKS / "sleep.yml"), {"seconds": marker}, LOCALHOST)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert wait_for(lambda: alive(f"sleep {marker}"), 20)
+    play(tmp_path, "hand_over")
+    assert (job.folder / "run").is_dir()
+    job.cancel()
+    thread.join(20)
 
 
 def test_cancelling_ends_every_process_of_the_run(tmp_path: Path) -> None:
