@@ -22,7 +22,7 @@ class ActionModule(LivchatAction):
         name = arguments["name"]
         path = self.home.file("ssh_keys", name)
         if arguments["state"] == "absent":
-            return {"changed": self._forget(name, path)}
+            return {"changed": self._forget(name, path), "path": path}
         kept = self.vault.get(f"ssh_keys/{name}")
         on_disk = os.path.exists(path)
         private = kept or self._make(arguments["type"])

@@ -164,7 +164,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         name, metadata = server["name"], server["metadata"]
         self.inventory.add_host(name, group=self.inventory.add_group("livchat"))
         key = self._home.file("ssh_keys", metadata["private_key"])
-        known_hosts = self._home.file("known_hosts")
+        ssh = {"UserKnownHostsFile": self._home.file("known_hosts"), "StrictHostKeyChecking": "accept-new"}
+        if server["provider"] == "hetzner":
+            # By its number, not its address, which the provider gives to another server once this one is gone.
+            ssh["HostKeyAlias"] = f"hetzner-{server['id']}"
         variables = {
             "livchat_server": server,
             "server_domain": metadata.get("domain", ""),
@@ -174,7 +177,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             # Where Debian and Ubuntu have it; finding out would cost each run a call.
             "ansible_python_interpreter": "/usr/bin/python3",
             "ansible_ssh_private_key_file": key,
-            "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=accept-new",
+            "ansible_ssh_common_args": " ".join(f"-o {name}={value}" for name, value in ssh.items()),
         }
         for variable, value in variables.items():
             self.inventory.set_variable(name, variable, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -22,11 +23,11 @@ def story() -> Iterator[Story]:
     # the server it made.
     told = Story(lab, lab.folder / "e2e" / "home")
     if told.home.exists():
-        told.run("server", "destroy", SERVER, "--yes")
+        told.leave()
         shutil.rmtree(told.home.parent)
     told.init()
     yield told
-    told.run("server", "destroy", SERVER, "--yes")
+    told.leave()
     shutil.rmtree(told.home.parent)
 
 
@@ -47,8 +48,9 @@ def target(story: Story, installed: dict[str, Any]) -> Any:
 
 def connect(story: Story, name: str, address: str) -> Any:
     config_file = story.home / f"{name}.ssh_config"
+    number = json.loads((story.home / "state.json").read_text())["servers"][name]["id"]
     config_file.write_text(
         f"Host {name}\n HostName {address}\n User root\n IdentityFile {story.home / 'ssh_keys' / name}\n"
-        f" UserKnownHostsFile {story.home / 'known_hosts'}\n"
+        f" UserKnownHostsFile {story.home / 'known_hosts'}\n HostKeyAlias hetzner-{number}\n"
     )
     return testinfra.get_host(f"ssh://{name}", ssh_config=str(config_file))
