@@ -17,7 +17,11 @@ from tests.lab.config import LabConfig
 
 
 class StepError(Exception):
-    """A command of the story ended with an error; the message is what it printed."""
+    """A command of the story ended with an error; the message is what it printed, `error` the error's object."""
+
+    def __init__(self, message: str, error: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.error = error
 
 
 @dataclass
@@ -51,17 +55,25 @@ class Story:
         Raises:
             StepError: with the error's code and message.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "livchat_cli", *arguments, "--json"],
+        process = self.start(*arguments, extra=extra)
+        output, _ = process.communicate()
+        if process.returncode != 0:
+            said = f"livchat-setup {' '.join(arguments)} ended with {process.returncode}:\n{output}"
+            raise StepError(said, json.loads(output) if output.startswith("{") else {})
+        return json.loads(output)
+
+    def start(self, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """The command, running, in a session of its own."""
+        # What follows two dashes belongs to the command that is to run on a server.
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        return subprocess.Popen(
+            [sys.executable, "-m", "livchat_cli", *arguments[:end], "--json", *arguments[end:]],
             env={**self.environment(), **(extra or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
-            check=False,
+            start_new_session=True,
         )
-        if done.returncode != 0:
-            raise StepError(f"livchat-setup {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}")
-        return json.loads(done.stdout)
 
     def init(self) -> None:
         lab = self.lab
@@ -87,6 +99,11 @@ class Story:
 
     def setup(self, name: str) -> Any:
         return self.run("server", "setup", name)
+
+    def leave(self) -> None:
+        """Destroys all servers of the home."""
+        for server in self.run("server", "list"):
+            self.run("server", "destroy", server["name"], "--yes")
 
     def install(self, server: str, *apps: str) -> Any:
         return self.run("app", "install", *apps, "--target", server, "--yes")
