@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ import testinfra
 from tests.e2e.story import Story
 from tests.lab import config
 
-SERVER = "e2e"
+# This checkout's: two that test on one lab at once must not take each other's server for one that was left over.
+SERVER = f"e2e-{hashlib.sha256(str(Path(__file__).resolve()).encode()).hexdigest()[:6]}"
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +24,7 @@ def story() -> Iterator[Story]:
     lab = config.load()
     # In the lab's folder, so that tests which were interrupted can be cleaned up after: the home lasts as long as
     # the server it made.
-    told = Story(lab, lab.folder / "e2e" / "home")
+    told = Story(lab, lab.folder / SERVER / "home")
     if told.home.exists():
         told.leave()
         shutil.rmtree(told.home.parent)
