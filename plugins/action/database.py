@@ -14,6 +14,7 @@ class ActionModule(LivchatAction):
     ARGUMENTS: t.ClassVar = {
         "entries": {"type": "list", "elements": "dict", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "only": {"type": "list", "elements": "str"},
         "timeout": {"type": "int", "default": 120},
     }
 
@@ -29,6 +30,5 @@ class ActionModule(LivchatAction):
             for entry in arguments["entries"]
             for database in entry["databases"]
         ]
-        return self.module(
-            "database", {"databases": databases, "state": arguments["state"], "timeout": arguments["timeout"]}
-        )
+        passed = {name: arguments[name] for name in ("only", "state", "timeout")}
+        return self.module("database", {"databases": databases, **passed})

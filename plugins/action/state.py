@@ -19,8 +19,16 @@ class ActionModule(LivchatAction):
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "record": {"type": "dict"},
         "applications": {"type": "list", "elements": "dict", "default": []},
-        "instances": {"type": "list", "elements": "str", "default": []},
-        "deployment": {"type": "dict"},
+        "instances": {"type": "list", "elements": "str"},
+        "deployment": {
+            "type": "dict",
+            "options": {
+                "id": {"type": "str", "required": True},
+                "operation": {"type": "str"},
+                "apps": {"type": "list", "elements": "str"},
+                "status": {"type": "str", "choices": ["running", "successful", "failed"], "required": True},
+            },
+        },
     }
 
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -28,7 +36,7 @@ class ActionModule(LivchatAction):
         changed = False
         before = self._view(server)
         if arguments["state"] == "absent":
-            after = None if not arguments["instances"] else self._without(before, arguments["instances"])
+            after = None if arguments["instances"] is None else self._without(before, arguments["instances"])
             if not self.check_mode:
                 self._forget(server, arguments["instances"])
         else:
@@ -38,7 +46,7 @@ class ActionModule(LivchatAction):
                 for kind, key, value in changes:
                     self.state.put(kind, key, value)
                 if arguments["deployment"]:
-                    changed = self.state.put_deployment({"server": server, **arguments["deployment"]})
+                    changed = self.state.put_deployment(self._deployment(server, arguments["deployment"]))
         texts = [json.dumps(one, indent=2, sort_keys=True) + "\n" if one else "" for one in (before, after)]
         diff = {"before_header": "state.json", "after_header": "state.json", "before": texts[0], "after": texts[1]}
         return {"changed": changed or texts[0] != texts[1], "diff": diff}
@@ -60,14 +68,23 @@ class ActionModule(LivchatAction):
             changes.append(("applications", key, _application(server, entry, known.get(key, {}))))
         return changes
 
-    def _forget(self, server: str, instances: list[str]) -> None:
-        for instance in instances:
-            self.state.remove("applications", f"{server}/{instance}")
-        if not instances:
-            self.state.remove_server(server)
-            # Its machine is gone, so nothing is left that these secrets open.
-            if self.vault.exists():
-                self.vault.delete(f"servers/{server}")
+    def _deployment(self, server: str, given: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The deployment with the time of what it says: that it began, or how it ended."""
+        known = next((one for one in self.state.load()["deployments"] if one["id"] == given["id"]), {})
+        said = {key: value for key, value in given.items() if value is not None}
+        moment = "started_at" if given["status"] == "running" else "finished_at"
+        told_before = known.get("status") == given["status"]
+        return {"server": server, **said, **({} if told_before else {moment: _now()})}
+
+    def _forget(self, server: str, instances: list[str] | None) -> None:
+        if instances is not None:
+            for instance in instances:
+                self.state.remove("applications", f"{server}/{instance}")
+            return
+        self.state.remove_server(server)
+        # Its machine is gone, so nothing is left that these secrets open.
+        if self.vault.exists():
+            self.vault.delete(f"servers/{server}")
 
     @staticmethod
     def _without(view: dict[str, t.Any] | None, instances: list[str]) -> dict[str, t.Any] | None:
@@ -85,9 +102,12 @@ def _merged(view: dict[str, t.Any] | None, changes: list[tuple[str, str, dict[st
     return merged if merged["server"] or merged["applications"] else None
 
 
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
 def _application(server: str, entry: dict[str, t.Any], known: dict[str, t.Any]) -> dict[str, t.Any]:
     services = entry["compose"]["services"].values()
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return {
         "name": entry["app"],
         "instance": entry["instance"],
@@ -99,5 +119,5 @@ def _application(server: str, entry: dict[str, t.Any], known: dict[str, t.Any]) 
         "volumes": sorted(volume["name"] for volume in entry["compose"].get("volumes", {}).values()),
         "environment": {key: value for service in services for key, value in service.get("environment", {}).items()},
         "dependencies": entry["dependencies"],
-        "installed_at": known.get("installed_at", now),
+        "installed_at": known.get("installed_at") or _now(),
     }

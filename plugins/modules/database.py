@@ -62,6 +62,12 @@ options:
         type: list
         elements: str
         default: []
+  only:
+    description:
+      - Of the databases in O(entries) those named here, as RV(created) names them. It serves to take back what a
+        deploy made that failed.
+    type: list
+    elements: str
   state:
     description: V(absent) removes the databases with their data, and the users.
     type: str
@@ -81,7 +87,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 made:
-  description: What was made or removed, as engine, service and name.
+  description: What was made or removed, as engine, service and user.
+  returned: success
+  type: list
+  elements: str
+created:
+  description: Of RV(made), those of which not even the database was there before, so that it can hold no data.
   returned: success
   type: list
   elements: str
@@ -110,6 +121,8 @@ class DatabaseService:
         self._module = module
         self.name = name
         self.admin_password = admin_password
+        # Whether `present` found no database: what it made then holds nothing yet.
+        self.fresh = False
 
     def container(self):
         """The id of the service's container here, or an empty text."""
@@ -156,21 +169,21 @@ class Postgres(DatabaseService):
 
     def present(self, wanted, check):
         name, user = wanted["database"], wanted["user"]
+        self.fresh = not self._exists("pg_database", "datname", name)
         if check:
-            return not self._exists("pg_database", "datname", name)
+            return self.fresh
         made = not self._exists("pg_roles", "rolname", user)
         if made:
             self.run(self.PROGRAM, f'CREATE ROLE "{user}" LOGIN;')
         password = wanted["password"].replace("'", "''")
         rights = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
         self.run(self.PROGRAM, f"ALTER ROLE \"{user}\" LOGIN {rights} PASSWORD '{password}';")
-        if not self._exists("pg_database", "datname", name):
+        if self.fresh:
             self.run(self.PROGRAM, f'CREATE DATABASE "{name}" OWNER "{user}";')
-            made = True
         self.run(self.PROGRAM, f'REVOKE CONNECT, TEMPORARY ON DATABASE "{name}" FROM PUBLIC;')
         for extension in wanted["extensions"]:
             self.run((*self.PROGRAM, f"--dbname={name}"), f'CREATE EXTENSION IF NOT EXISTS "{extension}";')
-        return made
+        return made or self.fresh
 
     def absent(self, wanted, check):
         name, user = wanted["database"], wanted["user"]
@@ -201,7 +214,8 @@ class Mysql(DatabaseService):
 
     def present(self, wanted, check):
         name, user = wanted["database"], wanted["user"]
-        made = not (self._database(name) and self._user(user))
+        self.fresh = not self._database(name)
+        made = self.fresh or not self._user(user)
         if not check:
             password = wanted["password"].replace("\\", "\\\\").replace("'", "''")
             self.run(
@@ -238,6 +252,8 @@ class Redis(DatabaseService):
         user = wanted["user"]
         digest = hashlib.sha256(wanted["password"].encode()).hexdigest()
         before = self._user(user)
+        # A user that is missed where there is data is one that was lost.
+        self.fresh = not before and self._say(f"SELECT {wanted['database']}", "DBSIZE").endswith("\n0")
         if check:
             return not before
         self._say(f"ACL SETUSER {user} reset on #{digest} {REDIS_RIGHTS}", "ACL SAVE")
@@ -294,27 +310,33 @@ def main():
                     "extensions": {"type": "list", "elements": "str", "default": []},
                 },
             },
+            "only": {"type": "list", "elements": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
-    made = []
+    made, created = [], []
     try:
         for wanted in module.params["databases"]:
             check_input(wanted)
         for wanted in module.params["databases"]:
-            service = ENGINES[wanted["engine"]](module, wanted["service"], wanted["admin_password"])
             label = f"{wanted['engine']} {wanted['service']} {wanted['user']}"
+            if module.params["only"] is not None and label not in module.params["only"]:
+                continue
+            service = ENGINES[wanted["engine"]](module, wanted["service"], wanted["admin_password"])
             if module.check_mode and not service.container():
                 made.append(label)
+                created.append(label)
                 continue
             service.wait(module.params["timeout"])
             if getattr(service, module.params["state"])(wanted, module.check_mode):
                 made.append(label)
+            if service.fresh:
+                created.append(label)
     except LivchatError as error:
-        fail(module, error)
-    module.exit_json(changed=bool(made), made=made)
+        fail(module, error, created=created)
+    module.exit_json(changed=bool(made), made=made, created=created)
 
 
 if __name__ == "__main__":

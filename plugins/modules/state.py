@@ -27,7 +27,8 @@ options:
     type: str
     required: true
   state:
-    description: V(absent) forgets the instances, or the server with its applications and secrets.
+    description:
+      - V(absent) forgets the O(instances), or, when that is not given, the server with its applications and secrets.
     type: str
     choices: [present, absent]
     default: present
@@ -43,11 +44,28 @@ options:
     description: Instances to forget.
     type: list
     elements: str
-    default: []
   deployment:
     description:
-      - A deployment to remember, with at least its C(id). Given again with that C(id) it changes the one remembered.
+      - A deployment to remember, with the time. Given again with its C(id) it changes the one remembered.
+      - Of a server's deployments one runs at a time; an earlier one that never ended becomes C(interrupted).
     type: dict
+    suboptions:
+      id:
+        description: Its identifier, as the plan has it.
+        type: str
+        required: true
+      operation:
+        description: What was done, such as C(app.install).
+        type: str
+      apps:
+        description: The instances it changes.
+        type: list
+        elements: str
+      status:
+        description: That it began, or how it ended.
+        type: str
+        choices: [running, successful, failed]
+        required: true
 """
 
 EXAMPLES = r"""

@@ -81,6 +81,7 @@ class Planner:
         return {
             "server": request.server,
             "domain": request.domain,
+            "deployment": request.deployment,
             "changed": bool(changes),
             "summary": [_line(entry) for level in planned for entry in level],
             "levels": planned,

@@ -56,10 +56,17 @@ class State:
         return self._change(forget)
 
     def put_deployment(self, deployment: dict[str, t.Any]) -> bool:
-        """Adds a deployment, or changes the one with its id; whether that changed anything."""
+        """Adds a deployment (`id`, `server`, `status`), or changes the one with its id; whether that changed anything.
+
+        One that still runs when the next one of its server begins was killed: it becomes `interrupted`.
+        """
 
         def put(tree: dict[str, t.Any]) -> None:
             known = {one["id"]: one for one in tree["deployments"]}
+            if deployment["id"] not in known:
+                for other in known.values():
+                    if other["server"] == deployment["server"] and other["status"] == "running":
+                        other["status"] = "interrupted"
             known[deployment["id"]] = {**known.get(deployment["id"], {}), **deployment}
             tree["deployments"] = list(known.values())[-DEPLOYMENTS:]
 

@@ -37,15 +37,18 @@ def state(name: str, **arguments: Any) -> dict[str, Any]:
 def test_a_deploys_way_over_the_controller(play: Play, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("LIVCHAT_VAULT_PASSWORD", "a password")
     record = {"ip_address": "203.0.113.7"}
-    deployment = {"id": "d1", "status": "success"}
+    deployment = {"id": "d1", "operation": "app.install", "apps": ["n8n"]}
+    begun, done = {**deployment, "status": "running"}, {"id": "d1", "status": "successful"}
     results = play(
         [
             PLAN,
             secret("secrets"),
             secret("secrets again"),
             {**PLAN, "name": "plan again"},
-            state("remember", applications=ENTRIES, record=record, deployment=deployment),
-            state("remember again", applications=ENTRIES, record=record, deployment=deployment),
+            state("killed", deployment={**begun, "id": "d0"}),
+            state("begin", deployment=begun),
+            state("remember", applications=ENTRIES, record=record, deployment=done),
+            state("remember again", applications=ENTRIES, record=record, deployment=done),
             state("forget", state="absent", instances=["n8n"]),
         ],
         apps="n8n",
@@ -60,7 +63,9 @@ def test_a_deploys_way_over_the_controller(play: Play, tmp_path: Path, monkeypat
     tree = json.loads(home.read("state.json") or "")
     assert tree["servers"]["prod"] == {**record, "name": "prod", "applications": ["postgres", "redis"]}
     assert tree["applications"]["prod/postgres"]["volumes"] == ["postgres_data"]
-    assert tree["deployments"] == [{**deployment, "server": "prod"}]
+    killed, ended = tree["deployments"]
+    assert (killed["id"], killed["status"]) == ("d0", "interrupted")
+    assert ended == {**deployment, **done, "server": "prod", **{at: ended[at] for at in ("started_at", "finished_at")}}
     # Nothing that was made secret may stand in what Ansible printed, nor in any file but the vault.
     values = [Vault(home).get(path) or "" for path in paths]
     assert all(values)
