@@ -52,8 +52,9 @@ molecule: lab-up ## molecule's default scenario on one lab VPS
 bench: lab-up ## setup, install and redeploy beside plain shell scripts
 	@$(PY) -m tests.bench
 
-docs: bootstrap ## generated reference pages
+docs: bootstrap ## the reference page and the roles of apps, from their sources
 	@$(PY) -m livchat_cli.reference
+	@$(PY) tools/app_roles.py
 
 lock: bootstrap ## resolve the requirements anew
 	@for f in installer lock; do \
