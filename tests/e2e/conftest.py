@@ -13,6 +13,7 @@ import pytest
 import testinfra
 
 from tests.e2e.story import Story
+from tests.e2e.watch import ProcessWatch
 from tests.lab import config
 
 # This checkout's: two that test on one lab at once must not take each other's server for one that was left over.
@@ -35,11 +36,18 @@ def story() -> Iterator[Story]:
 
 
 @pytest.fixture(scope="session")
-def installed(story: Story) -> dict[str, Any]:
+def watch() -> ProcessWatch:
+    """What processes were started with while the server was made, set up and given n8n."""
+    return ProcessWatch()
+
+
+@pytest.fixture(scope="session")
+def installed(story: Story, watch: ProcessWatch) -> dict[str, Any]:
     """The server's address, and what installing n8n said."""
-    created = story.create(SERVER)
-    story.setup(SERVER)
-    (result,) = story.install(SERVER, "n8n")
+    with watch:
+        created = story.create(SERVER)
+        story.setup(SERVER)
+        (result,) = story.install(SERVER, "n8n")
     return {"address": created["ip_address"], "result": result}
 
 

