@@ -37,7 +37,10 @@ def perform(operation: Operation, values: Mapping[str, Any], as_json: bool, yes:
 def _run(operation: Operation, parameters: Parameters, as_json: bool) -> Any:
     from livchat_cli.display import Display  # noqa: PLC0415  # and with it the runner, which --help does not need
     from livchat_cli.executor import Executor  # noqa: PLC0415
+    from livchat_cli.unlock import unlock  # noqa: PLC0415
 
+    if operation.playbook and console.interactive():
+        unlock(home.path())
     # A program that reads our JSON gets no progress; a person at a terminal still does, on stderr.
     with Display(quiet=as_json and not console.interactive()) as display:
         return Executor(home.path()).perform(operation, parameters, display)
@@ -192,7 +195,10 @@ def build(words: Sequence[str] | None = None) -> typer.Typer:
 def doctor(as_json: Json = False) -> None:
     """Check this machine, the home, the tokens, the zone, the certificate authority and the servers."""
     from livchat_cli.doctor import Doctor  # noqa: PLC0415
+    from livchat_cli.unlock import unlock  # noqa: PLC0415
 
+    if console.interactive():
+        unlock(home.path())
     found = Doctor(home.path()).examine()
     console.result(found, "doctor", as_json)
     raise typer.Exit(0 if found["healthy"] else 1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from livchat_cli import collection, console, probes
+from livchat_cli import collection, console, probes, unlock
 from livchat_cli.errors import LivchatError
 
 collection.activate()
@@ -101,8 +101,15 @@ class Initialiser:
         advice = "this machine has no keyring: give --vault-password-file FILE, which is made when absent"
         if not self._asking:
             raise LivchatError("VAULT_LOCKED", advice)
+        if self._vault.exists():
+            unlock.unlock(Path(self._home.path))
+            return {}
         console.note(advice)
-        path = Path(typer.prompt("File for the vault's password", err=True)).expanduser().absolute()
+        question = "File for the vault's password (empty: none, you type it each time)"
+        if not (given := typer.prompt(question, default="", show_default=False, err=True).strip()):
+            unlock.choose()
+            return {}
+        path = Path(given).expanduser().absolute()
         _make_password(path)
         return {"vault.password_file": str(path)}
 

@@ -109,6 +109,18 @@ class Vault:
     def exists(self) -> bool:
         return os.path.exists(self._home.file(FILE))
 
+    def password_known(self) -> bool:
+        """Whether something gives a password, be it the right one or not."""
+        try:
+            return bool(self._password())
+        except LivchatError as error:
+            # A file that is named and cannot be read is no reason to look elsewhere.
+            return error.details.get("password") != "unknown"
+
+    def verify(self) -> None:
+        """Raises what reading a secret would."""
+        self._load()
+
     def _load(self) -> dict[str, t.Any]:
         try:
             stat = os.stat(self._home.file(FILE))
@@ -163,6 +175,7 @@ class Vault:
         raise LivchatError(
             "VAULT_LOCKED",
             "the vault's password is unknown: set LIVCHAT_VAULT_PASSWORD_FILE, or run `livchat-setup init`",
+            {"password": "unknown"},
         )
 
 

@@ -115,6 +115,7 @@ def test_an_application_that_tells_its_secrets_when_it_fails(story: Story, targe
         (folder / "teller.yml").unlink()
     assert failure.value.error["code"] == "STACK_ROLLED_BACK"
     said = json.dumps(failure.value.error)
+    print(said)
     # The log's lines are there, so the test sees what it is meant to see.
     assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in said or "****" in said
     known = Vault(Home(str(story.home))).get(f"servers/{SERVER}/apps/teller/postgres_password") or ""
