@@ -21,13 +21,16 @@ def result(value: Any, operation: str, as_json: bool) -> None:
 
 
 def error(problem: LivchatError, as_json: bool) -> None:
-    """Prints an error: its object on stdout, or one line on stderr."""
+    """Prints an error: its object on stdout, or one line on stderr, and what a failed application printed."""
     if as_json:
         print(json.dumps(problem.to_dict(), ensure_ascii=False))
         return
     wait = f" Try again in {problem.retry_after} s." if problem.retry_after else ""
     log = f" (log: {problem.details['log']})" if "log" in problem.details else ""
     note(f"error {problem.code}: {' '.join(problem.message.split())}{wait}{log}")
+    # An application's last words say more than any sentence about them.
+    for line in problem.details.get("output", []):
+        note(f"  | {line}")
 
 
 def note(text: str) -> None:

@@ -328,7 +328,7 @@ class Stacks:
         if len(failed) >= PATIENCE:
             last = max(failed, key=lambda task: task["CreatedAt"])
             reason = last["Status"].get("Err") or last["Status"].get("Message", "")
-            details = {"service": name, "task_error": reason, "log": self._log(last["ID"])}
+            details = {"service": name, "task_error": reason, "output": self._log(last["ID"])}
             raise LivchatError("STACK_DEPLOY_FAILED", f"{name}: its task fails: {reason}", details)
 
     def _log(self, task):
