@@ -9,6 +9,9 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+# Where the engine of the machine itself pushes to.
+LOOPBACK = "127.0.0.1"
+
 
 def _folder(variable: str, base_variable: str, base_default: str) -> Path:
     if chosen := os.environ.get(variable):

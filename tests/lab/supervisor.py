@@ -18,7 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from . import acme, base_image, network, registry
-from .config import LabConfig, load
+from .config import LOOPBACK, LabConfig, load
 from .engine import Engine, LabError, answers
 from .images import Filler
 
@@ -29,16 +29,20 @@ class Part:
 
     name: str
     port: int
+    address: str
 
 
 def parts(config: LabConfig) -> list[Part]:
-    return [
-        Part("DNS", config.dns_port),
-        Part("Hetzner API", config.hetzner_port),
-        Part("Cloudflare API", config.cloudflare_port),
-        Part("image registry", config.registry_port),
-        Part("ACME server", config.acme_port),
+    found = [
+        Part("DNS", config.dns_port, config.gateway),
+        Part("Hetzner API", config.hetzner_port, config.gateway),
+        Part("Cloudflare API", config.cloudflare_port, config.gateway),
+        Part("image registry", config.registry_port, config.gateway),
+        Part("ACME server", config.acme_port, config.gateway),
     ]
+    if not registry.mirrors(config):
+        found.append(Part("image registry for pushes", config.registry_port, LOOPBACK))
+    return found
 
 
 def say(text: str) -> None:
@@ -71,13 +75,13 @@ def up() -> None:
         base_image.make_vps(config)
     with timed("services"):
         _start(config)
-    if not (config.folder / "mirror").exists():
+    if not registry.mirrors(config):
         with timed("images"):
             Filler(config, say).fill()
 
 
 def _start(config: LabConfig) -> None:
-    if _running(config) and all(_listens(config, part) for part in parts(config)):
+    if _running(config) and all(map(_listens, parts(config))):
         return
     _stop(config)
     log = config.folder / "supervisor.log"
@@ -94,7 +98,7 @@ def _start(config: LabConfig) -> None:
     deadline = time.monotonic() + 60
     waiting = parts(config)
     while waiting:
-        waiting = [part for part in waiting if not _listens(config, part)]
+        waiting = [part for part in parts(config) if not _listens(part)]
         if process.poll() is not None or time.monotonic() > deadline:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
             raise LabError(f"{', '.join(part.name for part in waiting)}: no answer. {log} ends with:\n{tail}")
@@ -102,8 +106,8 @@ def _start(config: LabConfig) -> None:
     acme.save_root(config)
 
 
-def _listens(config: LabConfig, part: Part) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((config.gateway, part.port), timeout=1):
+def _listens(part: Part) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((part.address, part.port), timeout=1):
         return True
     return False
 
@@ -143,9 +147,9 @@ def down() -> None:
 def status() -> bool:
     """Prints what of the lab answers; whether all of it does."""
     config = load()
-    states = {"Docker engine": answers(), **{part.name: _listens(config, part) for part in parts(config)}}
+    states = {"Docker engine": answers(), **{part.name: _listens(part) for part in parts(config)}}
     for name, alive in states.items():
-        print(f"{name:<16} {'answers' if alive else 'does not answer'}")
+        print(f"{name:<25} {'answers' if alive else 'does not answer'}")
     return all(states.values())
 
 
@@ -160,12 +164,14 @@ def serve() -> None:
     dns = DnsServer(store, config.gateway, config.dns_port)
     dns.start()
     upstream = registry.public_registry()
-    if upstream:
-        (config.folder / "mirror").write_text(upstream)
+    registry.remember(config, upstream)
     children = [
-        _child(config, "registry", registry.command(config, upstream), {}),
+        _child(config, "registry", registry.command(config, upstream, config.gateway), {}),
         _child(config, "acme", acme.command(config), acme.ENVIRONMENT),
     ]
+    if not upstream:
+        # The same images on loopback, the only address to which an engine pushes without TLS unless told otherwise.
+        children.append(_child(config, "registry-loopback", registry.command(config, None, LOOPBACK), {}))
     applications = ((hetzner(config), config.hetzner_port), (cloudflare(config, store), config.cloudflare_port))
     servers = [
         uvicorn.Server(uvicorn.Config(app, host=config.gateway, port=port, log_level="warning"))
