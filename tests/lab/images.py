@@ -1,4 +1,4 @@
-"""Real software under the official image names, built from the package registries, pushed to the lab's registry."""
+"""What the lab's registry holds: real software under the official image names, and a stand-in for all other names."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import json
 import shutil
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import base_image
-from .config import LabConfig
+import yaml
+
+from . import base_image, registry_client
+from .config import LOOPBACK, LabConfig
 from .engine import LabError, docker, install
+from .registry_client import RegistryClient
 
 HERE = Path(__file__).parent
+DEFINITIONS = HERE.parents[1] / "apps/definitions"
 TRAEFIK = "3.7.15"
 N8N = "1.123.81"
 # n8n's sandbox for expressions comes compiled for Node.js 22 and 24; Debian 13 has 20.
@@ -38,11 +40,6 @@ class Image:
     source: Path
     fetch: Callable[[LabConfig, Path], None] | None = None
     version: str = ""
-
-    @property
-    def path(self) -> str:
-        """The name's place in a registry: Docker's own keeps unprefixed names under library/."""
-        return self.name if "/" in self.name else f"library/{self.name}"
 
     def inputs(self) -> str:
         """A hash of all that decides the image's content, but for what Debian updates."""
@@ -102,8 +99,22 @@ IMAGES = [
     Image("pgvector/pgvector:0.8.1-pg17", HERE / "images/postgres"),
     Image("redis:8.0.4", HERE / "images/redis"),
     Image(f"n8nio/n8n:{N8N}", HERE / "images/n8n", fetch_n8n, f"{N8N} {NODE} {N8N_LEFT_OUT}"),
+    Image("mysql:8.4.7", HERE / "images/mysql"),
+    Image("wordpress:6.8.3-php8.4-apache", HERE / "images/wordpress"),
     Image("portainer/portainer-ce:2.33.5", HERE / "portainer"),
 ]
+STAND_IN = Image("livchat-lab/stand-in:1", HERE / "stand_in")
+
+
+def without_image(definitions: Path = DEFINITIONS) -> dict[str, list[int]]:
+    """The images that definitions name and IMAGES does not have, each with the ports that are routed to it."""
+    missing: dict[str, list[int]] = {}
+    for file in sorted(definitions.rglob("*.yml")):
+        for service in yaml.safe_load(file.read_text(encoding="utf-8"))["services"].values():
+            if service["image"] not in {image.name for image in IMAGES}:
+                ports = missing.setdefault(service["image"], [])
+                ports += [service["route"]["port"]] if "route" in service else []
+    return missing
 
 
 class Filler:
@@ -113,17 +124,34 @@ class Filler:
         self._config = config
         self._say = say
         self._record = config.cache / "images.json"
+        self._registry = RegistryClient(config.registry)
 
     def fill(self) -> None:
+        for image in (*IMAGES, STAND_IN):
+            if self._missing(image.name, image.inputs()):
+                self._say(f"image {image.name}")
+                self._build(image)
+                self._remember(image.name, image.inputs())
+        for name, ports in without_image().items():
+            inputs = f"{STAND_IN.inputs()} {ports}"
+            if self._missing(name, inputs):
+                self._say(f"image {name}: simulated, by the stand-in")
+                self.stand_in(name, ports)
+                self._remember(name, inputs)
+
+    def stand_in(self, name: str, ports: list[int]) -> None:
+        """Gives the stand-in another name; containers of that name listen on the ports."""
+        self._registry.copy(STAND_IN.name, name, {"STAND_IN_PORTS": ",".join(map(str, ports))})
+
+    def _missing(self, name: str, inputs: str) -> bool:
+        return self._built().get(name) != inputs or not self._registry.digest(name)
+
+    def _built(self) -> dict[str, str]:
         built: dict[str, str] = json.loads(self._record.read_text()) if self._record.exists() else {}
-        for image in IMAGES:
-            inputs = image.inputs()
-            if built.get(image.name) == inputs and self._in_registry(image):
-                continue
-            self._say(f"image {image.name}")
-            self._build(image)
-            built[image.name] = inputs
-            self._record.write_text(json.dumps(built, indent=2) + "\n")
+        return built
+
+    def _remember(self, name: str, inputs: str) -> None:
+        self._record.write_text(json.dumps({**self._built(), name: inputs}, indent=2) + "\n")
 
     def _build(self, image: Image) -> None:
         base_image.make_base(self._config)
@@ -132,7 +160,7 @@ class Filler:
         shutil.copytree(image.source, folder, ignore=shutil.ignore_patterns("__pycache__"))
         if image.fetch:
             image.fetch(self._config, folder)
-        tag = f"{self._config.registry}/{image.path}"
+        tag = f"{self._config.registry}/{registry_client.path(image.name)}"
         docker("build", "--quiet", "--label", "livchat.lab.image=1", "--tag", tag, str(folder))
         shutil.rmtree(folder)
         self._push(tag)
@@ -142,17 +170,7 @@ class Filler:
     def _push(self, tag: str) -> None:
         # The engine speaks plain HTTP only to loopback addresses unless told otherwise in its own settings, which are
         # not the lab's to change; the registry listens on loopback for that.
-        loopback = tag.replace(self._config.registry, f"127.0.0.1:{self._config.registry_port}", 1)
+        loopback = tag.replace(self._config.registry, f"{LOOPBACK}:{self._config.registry_port}", 1)
         docker("tag", tag, loopback)
         docker("push", "--quiet", loopback)
         docker("rmi", loopback)
-
-    def _in_registry(self, image: Image) -> bool:
-        name, _, tag = image.path.partition(":")
-        request = urllib.request.Request(f"http://{self._config.registry}/v2/{name}/manifests/{tag}", method="HEAD")
-        request.add_header("Accept", "application/vnd.docker.distribution.manifest.v2+json")
-        try:
-            with urllib.request.urlopen(request, timeout=5):
-                return True
-        except urllib.error.HTTPError:
-            return False
