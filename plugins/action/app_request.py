@@ -9,7 +9,7 @@ import typing as t
 from ..module_utils._errors import LivchatError
 from ..plugin_utils import _render
 from ..plugin_utils._action import LivchatAction
-from ..plugin_utils._https import Outside
+from ..plugin_utils._https import Answer, Outside
 
 # Answers of an application, or of Traefik before it, that has started but does not know all its routes yet.
 NOT_YET = (404, 502, 503, 504)
@@ -42,18 +42,30 @@ class ActionModule(LivchatAction):
         """Whether the request changed something; not when the app says that it was done before."""
         names = [secret["name"] for secret in entry["secrets"]]
         secrets = {f"secrets.{name}": self.secret(f"{request['vault_path']}/{name}") for name in names}
-        body = _render.fill(request["body"], secrets, f"{entry['app']}: post_install")
-        answer = outside.request(request["host"], request["path"], request["method"], body)
+        where = f"{entry['app']}: post_install"
+        body = _render.fill(request.get("body"), secrets, where)
+        form = _render.fill(request.get("form"), secrets, where)
+        if form is not None:
+            form = {name: _render.text(value) for name, value in form.items()}
+
+        def send() -> Answer:
+            return outside.request(request["host"], request["path"], request["method"], body, form=form)
+
+        answer = send()
         deadline = time.monotonic() + PATIENCE
         while answer.status in NOT_YET and time.monotonic() < deadline:
             time.sleep(1)
-            answer = outside.request(request["host"], request["path"], request["method"], body)
-        if answer.status in request["status"]:
-            return True
+            answer = send()
+        # First, since an app may say both with one status.
         before = request.get("done", {})
         if answer.status == before.get("status") and before["contains"] in answer.body:
             return False
+        wanted = request.get("contains", "")
+        if answer.status in request["status"] and wanted in answer.body:
+            return True
         # The answer may quote what was sent, so it stays out of the message.
         url = f"https://{request['host']}{request['path']}"
         message = f"{entry['instance']}: {request['name']}: {url} answered {answer.status}"
+        if answer.status in request["status"]:
+            message += f" without {wanted!r}"
         raise LivchatError("POST_INSTALL_FAILED", message, {"status": answer.status})

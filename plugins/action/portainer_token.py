@@ -48,7 +48,7 @@ class ActionModule(LivchatAction):
         self, method: str, path: str, body: t.Any = None, session: str = "", token: str = ""
     ) -> tuple[int, t.Any]:
         headers = {"Authorization": f"Bearer {session}"} if session else {"X-API-KEY": token} if token else {}
-        answer = self._outside.request(self._host, path, method, body, headers)
+        answer = self._outside.request(self._host, path, method, body, headers=headers)
         try:
             return answer.status, json.loads(answer.body)
         except ValueError:

@@ -11,9 +11,12 @@ module: app_request
 author:
   - LivChat (@livchat)
 version_added: 0.1.0
-short_description: Configures applications through their own API
+short_description: Configures applications through their own API or setup form
 description:
   - Sends the requests under C(post_install) of a definition over verified TLS. Secrets are put in on the controller.
+  - A C(body) is sent as JSON, a C(form) as a browser sends one, for applications that have a setup page and no API.
+  - An answer that has the status and the text under C(done) says that it was done before; then nothing changed.
+    Otherwise the status must be one of C(status), and the answer hold C(contains) where that is given.
 attributes:
   check_mode:
     support: full

@@ -167,6 +167,8 @@ def _invalid(path: str, place: str, message: str) -> LivchatError:
 
 def _said(error: t.Any) -> str:
     """What the schema has against it, in words that say what is allowed."""
+    if error.validator == "oneOf" and "description" in error.schema:
+        return str(error.schema["description"])
     allowed = error.schema.get("description") if error.validator == "pattern" else None
     if error.validator == "additionalProperties" and isinstance(error.schema.get("properties"), dict):
         return f"{error.message}; allowed: {', '.join(sorted(error.schema['properties']))}"

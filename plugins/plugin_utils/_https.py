@@ -16,6 +16,7 @@ import socket
 import ssl
 import time
 import typing as t
+import urllib.parse
 
 from ..module_utils._errors import LivchatError
 
@@ -86,9 +87,11 @@ class Outside:
         path: str,
         method: str = "GET",
         body: t.Any = None,
+        *,
         headers: t.Mapping[str, str] | None = None,
+        form: t.Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request; a body is sent as JSON.
+        """One request; a body is sent as JSON, a form as a browser sends one.
 
         Raises:
             LivchatError: HOST_UNREACHABLE or TLS_NOT_TRUSTED.
@@ -99,8 +102,8 @@ class Outside:
             with plain, trusted.wrap_socket(plain, server_hostname=host) as secure:
                 connection = http.client.HTTPConnection(host, timeout=self.timeout)
                 connection.sock = secure
-                content = None if body is None else json.dumps(body)
-                sent = {"Accept": "application/json, */*", "Content-Type": "application/json", **(headers or {})}
+                content, kind = _encoded(body, form)
+                sent = {"Accept": "application/json, */*", "Content-Type": kind, **(headers or {})}
                 connection.request(method, path, body=content, headers=sent)
                 response = connection.getresponse()
                 certificate = secure.getpeercert() or {}
@@ -137,3 +140,10 @@ class Outside:
             if time.monotonic() > deadline:
                 raise problem
             time.sleep(interval)
+
+
+def _encoded(body: t.Any, form: t.Mapping[str, str] | None) -> tuple[str | None, str]:
+    """The content of a request, and its type."""
+    if form is not None:
+        return urllib.parse.urlencode(form), "application/x-www-form-urlencoded"
+    return None if body is None else json.dumps(body), "application/json"

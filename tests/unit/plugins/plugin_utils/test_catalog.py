@@ -122,3 +122,31 @@ def test_services_start_in_phases() -> None:
 def test_services_cannot_wait_for_nobody_or_each_other(tmp_path: Path, after: list[str], said: str) -> None:
     with pytest.raises(LivchatError, match=said):
         written(tmp_path, changed("services.web.after", after)).get("mine")
+
+
+REQUEST = {"name": "Set up", "domain": "web", "method": "POST", "path": "/", "status": [200]}
+
+
+@pytest.mark.parametrize("content", [{"body": {"a": {"b": 1}}}, {"form": {"a": "${secrets.key}", "b": 1}}])
+def test_a_request_sends_a_body_or_a_form(tmp_path: Path, content: dict[str, Any]) -> None:
+    request = {**REQUEST, **content}
+    assert written(tmp_path, {**MINIMAL, "post_install": [request]}).get("mine")["post_install"] == [request]
+
+
+@pytest.mark.parametrize("content", [{}, {"body": {}, "form": {"a": "1"}}])
+def test_neither_or_both_of_them_is_said(tmp_path: Path, content: dict[str, Any]) -> None:
+    with pytest.raises(LivchatError, match=r"post_install\.0: It needs either body, .* or form") as caught:
+        written(tmp_path, {**MINIMAL, "post_install": [{**REQUEST, **content}]}).get("mine")
+    assert caught.value.details["path"] == "post_install.0"
+
+
+@pytest.mark.parametrize("form", [{"a": {"b": 1}}, {"a": ["1"]}, {"a": None}, {}])
+def test_a_field_of_a_form_is_a_text_or_a_number(tmp_path: Path, form: dict[str, Any]) -> None:
+    with pytest.raises(LivchatError, match=r"post_install\.0\.form"):
+        written(tmp_path, {**MINIMAL, "post_install": [{**REQUEST, "form": form}]}).get("mine")
+
+
+def test_a_secret_that_a_form_names_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(LivchatError, match=r"post_install\.0\.form\.a.*secrets\.none"):
+        request = {**REQUEST, "form": {"a": "${secrets.none}"}}
+        written(tmp_path, {**MINIMAL, "post_install": [request]}).get("mine")
