@@ -218,12 +218,14 @@ class Mysql(DatabaseService):
         made = self.fresh or not self._user(user)
         if not check:
             password = wanted["password"].replace("\\", "\\\\").replace("'", "''")
+            # An underscore in a GRANT stands for any letter: a_b would reach the database axb.
+            pattern = name.replace("_", "\\_")
             self.run(
                 self.PROGRAM,
                 f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4;"
                 f"CREATE USER IF NOT EXISTS '{user}'@'%';"
                 f"ALTER USER '{user}'@'%' IDENTIFIED BY '{password}';"
-                f"GRANT ALL PRIVILEGES ON `{name}`.* TO '{user}'@'%';",
+                f"GRANT ALL PRIVILEGES ON `{pattern}`.* TO '{user}'@'%';",
             )
         return made
 

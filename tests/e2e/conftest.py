@@ -65,3 +65,9 @@ def connect(story: Story, name: str, address: str) -> Any:
         f" UserKnownHostsFile {story.home / 'known_hosts'}\n HostKeyAlias hetzner-{number}\n"
     )
     return testinfra.get_host(f"ssh://{name}", ssh_config=str(config_file))
+
+
+def container(target: Any, service: str) -> str:
+    """The id of a Swarm service's running container."""
+    name = f"label=com.docker.swarm.service.name={service}"
+    return str(target.check_output("docker ps --quiet --filter %s", name).split()[0])

@@ -1,11 +1,14 @@
-"""An HTTPS request to a chosen address, verified against a chosen root."""
+"""HTTPS requests to a chosen address, verified against a chosen root."""
 
 from __future__ import annotations
 
 import http.client
 import socket
 import ssl
-from dataclasses import dataclass
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +19,37 @@ class Answer:
     body: bytes
     subject: str
     issuer: str
+    headers: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, str] = field(default_factory=dict)
 
 
 def get(host: str, address: str, root_file: Path, path: str = "/", timeout: float = 30) -> Answer:
-    """GET https://HOST/PATH from ADDRESS.
+    """GET https://HOST/PATH from ADDRESS. Raises what `ask` does."""
+    return ask(host, address, root_file, path, timeout=timeout)
+
+
+def ask(
+    host: str,
+    address: str,
+    root_file: Path,
+    path: str = "/",
+    *,
+    form: Mapping[str, str] | None = None,
+    cookies: Mapping[str, str] | None = None,
+    timeout: float = 30,
+) -> Answer:
+    """GET https://HOST/PATH from ADDRESS, or POST with a form; no redirect is followed.
 
     Raises:
         ssl.SSLCertVerificationError: the certificate does not stand for the host or is not signed by the root.
         OSError: no connection.
     """
     context = ssl.create_default_context(cafile=str(root_file))
+    sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}
+    content = None
+    if form is not None:
+        content = urllib.parse.urlencode(form)
+        sent["Content-Type"] = "application/x-www-form-urlencoded"
     with (
         socket.create_connection((address, 443), timeout) as plain,
         context.wrap_socket(plain, server_hostname=host) as secure,
@@ -33,9 +57,17 @@ def get(host: str, address: str, root_file: Path, path: str = "/", timeout: floa
         certificate: dict[str, Any] = dict(secure.getpeercert() or {})
         connection = http.client.HTTPConnection(host)
         connection.sock = secure
-        connection.request("GET", path)
+        connection.request("GET" if form is None else "POST", path, content, sent)
         response = connection.getresponse()
         body = response.read()
     names = [str(value) for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
     issuer = {key: value for part in certificate.get("issuer", ()) for key, value in part}
-    return Answer(response.status, body, ", ".join(names), str(issuer.get("commonName", "")))
+    received = SimpleCookie("; ".join(value.partition(";")[0] for value in response.headers.get_all("Set-Cookie", [])))
+    return Answer(
+        response.status,
+        body,
+        ", ".join(names),
+        str(issuer.get("commonName", "")),
+        dict(response.headers),
+        {name: morsel.coded_value for name, morsel in received.items()},
+    )

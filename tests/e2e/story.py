@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
+
 from tests.lab.config import LabConfig
 
 
@@ -107,3 +110,9 @@ class Story:
 
     def install(self, server: str, *apps: str) -> Any:
         return self.run("app", "install", *apps, "--target", server, "--yes")
+
+    def secret(self, path: str) -> str:
+        """What the home's vault holds there."""
+        value = Vault(Home(str(self.home))).get(path)
+        assert value, path
+        return str(value)

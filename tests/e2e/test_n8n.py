@@ -5,14 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.e2e.conftest import SERVER
+from tests.e2e.conftest import SERVER, container
 from tests.e2e.https import get
 from tests.e2e.story import Story
-
-
-def container(target: Any, service: str) -> str:
-    name = f"label=com.docker.swarm.service.name={service}"
-    return str(target.check_output("docker ps --quiet --filter %s", name).split()[0])
 
 
 def sql(target: Any, database: str, query: str) -> str:

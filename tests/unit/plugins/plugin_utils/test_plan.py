@@ -92,7 +92,7 @@ def test_nothing_to_do_the_second_time(server: Server) -> None:
 def test_no_secret_is_in_a_plan(server: Server) -> None:
     plan, _ = server.carry_out(["n8n", "wordpress"])
     text = json.dumps(plan)
-    assert len(server.secrets) == 8
+    assert len(server.secrets) == 10
     assert not [value for value in server.secrets.values() if value in text]
 
 
