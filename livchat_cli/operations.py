@@ -43,6 +43,8 @@ class Operation:
     positionals: tuple[str, ...] = ()
     # Parameters whose extra-var has another name.
     mapping: Mapping[str, str] = field(default_factory=dict)
+    # The parameter that names the servers it changes: of these, one such operation at a time changes each.
+    changes: str = ""
     # The operation that shows what this one would do.
     preview: str = ""
     # The parameter whose value `confirm_name` must repeat.
@@ -81,6 +83,11 @@ class Operation:
         if given != wanted:
             message = f"confirm_name: {given!r} is not the name {wanted}; nothing was done"
             raise LivchatError("CONFIRMATION_MISMATCH", message, {"field": "confirm_name", "name": wanted})
+
+    def servers(self, parameters: Parameters) -> tuple[str, ...]:
+        """Names of the servers it changes; none for one that only reads."""
+        named = getattr(parameters, self.changes) if self.changes else ()
+        return (named,) if isinstance(named, str) else tuple(named)
 
     def extra_vars(self, parameters: Parameters) -> dict[str, Any]:
         """What the playbook gets. What was not given is left out, so that settings and defaults apply there."""
@@ -163,6 +170,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="server",
         parameters="Launch",
         playbook="launch",
+        changes="names",
         positionals=("names",),
         examples=("launch prod --app n8n", "launch one two --app n8n --app wordpress --server-type cx33"),
     ),
@@ -174,6 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="server",
         parameters="ServerCreate",
         playbook="server_create",
+        changes="name",
         positionals=("name",),
         examples=(
             "server create prod --domain prod.example.com",
@@ -188,6 +197,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="server",
         parameters="ServerAdopt",
         playbook="server_adopt",
+        changes="name",
         positionals=("name", "address"),
         examples=("server adopt old 203.0.113.7 --user admin --private-key ~/.ssh/id_ed25519",),
     ),
@@ -199,6 +209,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="server",
         parameters="ServerSetup",
         playbook="setup",
+        changes="target",
         positionals=("target",),
         examples=("server setup prod", "server setup prod staging"),
     ),
@@ -230,6 +241,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="server",
         parameters="ServerDestroy",
         playbook="server_destroy",
+        changes="name",
         positionals=("name",),
         confirm="name",
         examples=("server destroy prod", "server destroy prod --confirm-name prod"),
@@ -242,6 +254,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="app",
         parameters="AppInstall",
         playbook="deploy",
+        changes="target",
         positionals=("apps",),
         preview="app.plan",
         examples=(
@@ -278,6 +291,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="app",
         parameters="AppUninstall",
         playbook="uninstall",
+        changes="target",
         positionals=("instance",),
         confirm="instance",
         examples=("app uninstall n8n --target prod", "app uninstall n8n --target prod --drop-data --confirm-name n8n"),

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.livchat.setup.plugins.plugin_utils import _processes as processes
 
-from livchat_cli import processes
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Progress
 from livchat_cli.runner import JOBS_KEPT, Job
@@ -140,10 +140,10 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
     )
     process = subprocess.Popen([sys.executable, "-c", program])
     assert wait_for(lambda: alive(f"sleep {marker}"), 20)
-    victims = processes.descendants(process.pid)
-    for pid in (process.pid, *victims):
-        processes.send(pid, signal.SIGKILL)
+    (job,) = (tmp_path / "jobs").iterdir()
+    process.kill()
     process.wait()
+    assert processes.end(job.name) > 1
     assert CANARY in everything(tmp_path)
     play(tmp_path, "hand_over")
     assert CANARY not in everything(tmp_path)
@@ -151,6 +151,17 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
         "killed",
         "successful",
     }
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"status": "running"}'])
+def test_a_record_that_a_crash_damaged_stops_no_run(tmp_path: Path, record: str) -> None:
+    dead = tmp_path / "jobs" / "20200101T000000-dead00"
+    (dead / "run").mkdir(parents=True)
+    (dead / "lock").touch()
+    (dead / "job.json").write_text(record)
+    play(tmp_path, "hand_over")
+    assert json.loads((dead / "job.json").read_text())["status"] == "killed"
+    assert not (dead / "run").exists()
 
 
 def test_a_run_that_lives_is_left_alone_by_the_next(tmp_path: Path) -> None:
