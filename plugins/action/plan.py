@@ -34,8 +34,9 @@ class ActionModule(LivchatAction):
             variables=arguments["variables"],
             deployment=f"{moment}-{secrets.token_hex(3)}",
         )
-        planner = Planner(request, arguments["facts"], Catalog([self.home.file("apps")]), self.vault.get)
-        plan = planner.plan()
+        catalog = Catalog([self.home.file("apps")])
+        unfinished = self.state.unfinished(request.server)
+        plan = Planner(request, arguments["facts"], catalog, self.vault.get, unfinished).plan()
         lines = "".join(f"{line}\n" for line in plan["summary"])
         diff = {"before_header": request.server, "after_header": request.server, "before": "", "after": lines}
         # Planning changes nothing; in check mode it stands for all that would follow, and so shows its diff.

@@ -49,7 +49,8 @@ class ActionModule(LivchatAction):
                     changed = self.state.put_deployment(self._deployment(server, arguments["deployment"]))
         texts = [json.dumps(one, indent=2, sort_keys=True) + "\n" if one else "" for one in (before, after)]
         diff = {"before_header": "state.json", "after_header": "state.json", "before": texts[0], "after": texts[1]}
-        return {"changed": changed or texts[0] != texts[1], "diff": diff}
+        known = before["server"] if before else {}
+        return {"changed": changed or texts[0] != texts[1], "known": known, "diff": diff}
 
     def _view(self, server: str) -> dict[str, t.Any] | None:
         """What the index says of this server."""
@@ -81,10 +82,11 @@ class ActionModule(LivchatAction):
             for instance in instances:
                 self.state.remove("applications", f"{server}/{instance}")
             return
-        self.state.remove_server(server)
-        # Its machine is gone, so nothing is left that these secrets open.
+        # Its machine is gone, so nothing is left that these secrets open. The server itself goes last: a run that is
+        # killed before can be repeated.
         if self.vault.exists():
             self.vault.delete(f"servers/{server}")
+        self.state.remove_server(server)
 
     @staticmethod
     def _without(view: dict[str, t.Any] | None, instances: list[str]) -> dict[str, t.Any] | None:

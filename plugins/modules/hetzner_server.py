@@ -149,9 +149,7 @@ class Project:
         ours = self._client.servers.get_all(label_selector=SELECTOR)
         server = next((one for one in ours if one.name == self._name), None)
         if server is not None and server.status == "deleting":
-            with _ignoring("not_found"):
-                for action in server.get_actions(status=["running"]):
-                    self._wait(action)
+            self._remove(server)
             ours = [one for one in ours if one is not server]
             server = None
         if server is None:
@@ -382,7 +380,13 @@ class Project:
 
     # --- both
     def _remove(self, server):
-        self._wait(server.delete())
+        with _ignoring("not_found"):
+            if server.status == "deleting":
+                # By a run that was killed meanwhile.
+                for action in server.get_actions(status=["running"]):
+                    self._wait(action)
+            else:
+                self._wait(server.delete())
 
     def _undo(self, made):
         """Removes what was made, newest first; the names of what could not be."""

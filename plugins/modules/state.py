@@ -76,5 +76,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-{}
+known:
+  description: What the index said of the server before; empty when it did not know it.
+  returned: success
+  type: dict
 """

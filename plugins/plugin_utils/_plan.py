@@ -43,19 +43,25 @@ class Planner:
     """Computes one server's plan.
 
     `facts` is what `livchat.setup.server_info` found, `vault_get` gives the secret at a path, or None while there is
-    none. Only the secrets' hashes enter the plan.
+    none. Only the secrets' hashes enter the plan. `unfinished` are instances whose last change did not come to its end.
 
     Raises:
         LivchatError: what is asked for cannot be had; the message says why and what to do.
     """
 
     def __init__(
-        self, request: Request, facts: dict[str, t.Any], catalog: Catalog, vault_get: t.Callable[[str], str | None]
+        self,
+        request: Request,
+        facts: dict[str, t.Any],
+        catalog: Catalog,
+        vault_get: t.Callable[[str], str | None],
+        unfinished: t.Collection[str] = (),
     ) -> None:
         self._request = request
         self._facts = facts
         self._catalog = catalog
         self._vault_get = vault_get
+        self._unfinished = frozenset(unfinished)
         self._redis_taken: dict[str, dict[str, int]] = {}
         self._asked: set[str] = set()
         self._entries: dict[str, dict[str, t.Any]] = {}
@@ -151,6 +157,7 @@ class Planner:
             "version": str(definition["version"]),
             "installed_version": self._installed_version(instance.name),
             "action": self._action(instance, compose),
+            "unfinished": instance.name in self._unfinished,
             "stack": instance.name,
             "definition_hash": _render.definition_hash(compose),
             "compose": compose,
@@ -358,10 +365,12 @@ class Planner:
                 message = f"{self._request.server} has a stack {instance.name} that is {whose}; choose another name"
                 raise LivchatError("INSTANCE_CONFLICT", message, {"stack": instance.name})
         hashes = {one["labels"].get("livchat.definition") for one in mine}
-        same = hashes == {_render.definition_hash(compose)} and len(mine) == len(compose["services"])
         whole = all(one["running"] >= one["replicas"] for one in mine)
-        if same:
-            return "none" if whole else "update"
+        if instance.name in self._unfinished:
+            # Also where it looks whole: it may lack what comes after the stack.
+            return "update"
+        if hashes == {_render.definition_hash(compose)}:
+            return "none" if whole and len(mine) == len(compose["services"]) else "update"
         if instance.name in self._asked:
             return "update"
         # A shared service is never changed by the way: others on the server live on it.
@@ -407,6 +416,8 @@ def _line(entry: dict[str, t.Any]) -> str:
     needs = f" (needs {', '.join(entry['dependencies'])})" if entry["dependencies"] else ""
     if entry["action"] == "install":
         return f"install {name} {version}{needs}"
+    if entry["action"] == "update" and entry["unfinished"]:
+        return f"finish {name} {version}{needs}"
     if entry["action"] == "update":
         return f"update {name} {installed} to {version}{needs}" if installed != version else f"update {name} {version}"
     newer = f"; the catalogue has {version}, update it by its own name" if installed != version else ""

@@ -72,6 +72,17 @@ class State:
 
         return self._change(put)
 
+    def unfinished(self, server: str) -> set[str]:
+        """Instances whose last change was interrupted. One that failed is put back, unless it was a removal."""
+        last = {
+            app: one for one in self.load()["deployments"] if one["server"] == server for app in one.get("apps", [])
+        }
+        return {
+            app
+            for app, one in last.items()
+            if one["status"] != "successful" and (one["status"], one.get("operation")) != ("failed", "app.install")
+        }
+
     def _change(self, work: t.Callable[[dict[str, t.Any]], t.Any]) -> bool:
         with self._home.lock():
             tree = self.load()

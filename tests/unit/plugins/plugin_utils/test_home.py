@@ -156,3 +156,24 @@ def test_a_deployment_is_changed_by_its_id(home: Home) -> None:
     assert state.put_deployment({"id": "d1", "status": "success"})
     assert not state.put_deployment({"id": "d1", "status": "success"})
     assert state.load()["deployments"] == [{"id": "d1", "status": "success", "server": "prod"}]
+
+
+def test_an_instance_is_unfinished_until_its_last_change_has_ended_well(home: Home) -> None:
+    state = State(home)
+
+    def deployment(number: int, status: str, *apps: str, operation: str = "app.install", server: str = "prod") -> None:
+        told = {"id": f"d{number}", "server": server, "operation": operation, "apps": list(apps), "status": status}
+        state.put_deployment(told)
+
+    deployment(1, "running", "postgres", "n8n")
+    deployment(2, "running", "n8n", server="other")
+    assert state.unfinished("prod") == {"postgres", "n8n"}
+    # A run that begins later knows that the one before was killed.
+    deployment(3, "running", "postgres")
+    deployment(3, "successful", "postgres")
+    assert state.unfinished("prod") == {"n8n"}
+    # What failed was put back, but for a removal.
+    deployment(4, "failed", "n8n")
+    assert state.unfinished("prod") == set()
+    deployment(5, "failed", "n8n", operation="app.uninstall")
+    assert state.unfinished("prod") == {"n8n"}
