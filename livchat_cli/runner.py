@@ -159,7 +159,7 @@ class Job:
         # Importing it takes a quarter of a second, which `--help` need not pay.
         import ansible_runner  # noqa: PLC0415
 
-        variables = _write(work / "extra-vars.json", json.dumps(dict(extra_vars)))
+        variables = _write(work / "extra-vars.json", json.dumps(_literal(extra_vars)))
         servers = inventory or str(_write(work / "livchat.yml", _INVENTORY))
         (work / "project").mkdir()
         runner = ansible_runner.interface.init_runner(
@@ -385,6 +385,17 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def _literal(value: Any) -> Any:
+    """The same value, its texts marked as data: Ansible takes those of an extra-var for templates, and runs them."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value} if "{" in value else value
+    if isinstance(value, Mapping):
+        return {key: _literal(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_literal(one) for one in value]
+    return value
 
 
 def _texts(extra_vars: Mapping[str, Any]) -> Iterator[str]:

@@ -99,6 +99,11 @@ def test_a_result_comes_back_and_no_secret_stays_anywhere(tmp_path: Path, monkey
     assert {("Use a secret", Kind.STARTED), ("Give the observer time", Kind.CHANGED)} <= kinds
 
 
+def test_what_a_caller_gives_is_data_and_no_template(tmp_path: Path) -> None:
+    given = ["{{ lookup('ansible.builtin.pipe', 'id') }}", "{% raw %}", "{# #}", "plain"]
+    assert play(tmp_path, "hand_over", {"apps": given}) == {"apps": given}
+
+
 def test_the_error_of_an_action_passes_through_a_rescue(tmp_path: Path) -> None:
     error = failure(tmp_path, "fail_typed")
     assert error.code == "DNS_ENDPOINT_INVALID"
