@@ -390,7 +390,7 @@ def _read(path: Path) -> str:
 def _literal(value: Any) -> Any:
     """The same value, its texts marked as data: Ansible takes those of an extra-var for templates, and runs them."""
     if isinstance(value, str):
-        return {"__ansible_unsafe": value} if "{" in value else value
+        return {"__ansible_unsafe": value}
     if isinstance(value, Mapping):
         return {key: _literal(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

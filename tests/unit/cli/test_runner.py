@@ -101,6 +101,7 @@ def test_a_result_comes_back_and_no_secret_stays_anywhere(tmp_path: Path, monkey
 
 def test_what_a_caller_gives_is_data_and_no_template(tmp_path: Path) -> None:
     given = ["{{ lookup('ansible.builtin.pipe', 'id') }}", "{% raw %}", "{# #}", "plain"]
+    given.append("#jinja2: variable_start_string: '[%', variable_end_string: '%]'\n[% 1 + 1 %]")
     assert play(tmp_path, "hand_over", {"apps": given}) == {"apps": given}
 
 
