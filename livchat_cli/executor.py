@@ -29,4 +29,5 @@ class Executor:
             module, _, name = operation.function.partition(":")
             return getattr(importlib.import_module(module), name)(self.home, parameters)
         job = Job(self.home, operation.name, listener)
-        return job.run(f"livchat.setup.{operation.playbook}", operation.extra_vars(parameters))
+        playbook = f"livchat.setup.{operation.playbook}"
+        return job.run(playbook, operation.extra_vars(parameters), servers=operation.servers(parameters))

@@ -31,7 +31,7 @@ class Operation:
     summary: str
     summary_pt: str
     effect: Effect
-    # What kind of thing it works on: server, app, catalog.
+    # What kind of thing it works on: server, app, catalog, dns.
     target: str
     # A class of `parameters.py`.
     parameters: str = "NoParameters"
@@ -43,10 +43,14 @@ class Operation:
     positionals: tuple[str, ...] = ()
     # Parameters whose extra-var has another name.
     mapping: Mapping[str, str] = field(default_factory=dict)
+    # The parameter that names the servers it changes: of these, one such operation at a time changes each.
+    changes: str = ""
     # The operation that shows what this one would do.
     preview: str = ""
     # The parameter whose value `confirm_name` must repeat.
     confirm: str = ""
+    # The field of its result that tells whether all is well, for operations that find that out.
+    verdict: str = ""
     # Command lines for the help, without the program's name.
     examples: tuple[str, ...] = ()
 
@@ -81,6 +85,11 @@ class Operation:
         if given != wanted:
             message = f"confirm_name: {given!r} is not the name {wanted}; nothing was done"
             raise LivchatError("CONFIRMATION_MISMATCH", message, {"field": "confirm_name", "name": wanted})
+
+    def servers(self, parameters: Parameters) -> tuple[str, ...]:
+        """Names of the servers it changes; none for one that only reads."""
+        named = getattr(parameters, self.changes) if self.changes else ()
+        return (named,) if isinstance(named, str) else tuple(named)
 
     def extra_vars(self, parameters: Parameters) -> dict[str, Any]:
         """What the playbook gets. What was not given is left out, so that settings and defaults apply there."""
@@ -163,6 +172,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="server",
         parameters="Launch",
         playbook="launch",
+        changes="names",
         positionals=("names",),
         examples=("launch prod --app n8n", "launch one two --app n8n --app wordpress --server-type cx33"),
     ),
@@ -174,10 +184,11 @@ OPERATIONS: tuple[Operation, ...] = (
         target="server",
         parameters="ServerCreate",
         playbook="server_create",
+        changes="name",
         positionals=("name",),
         examples=(
             "server create prod --domain prod.example.com",
-            "server create prod --domain prod.example.com --server-type cx33 --location fsn1",
+            "server create prod --domain prod.example.com --server-type cx33 --location fsn1 --key-type rsa",
         ),
     ),
     Operation(
@@ -188,6 +199,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="server",
         parameters="ServerAdopt",
         playbook="server_adopt",
+        changes="name",
         positionals=("name", "address"),
         examples=("server adopt old 203.0.113.7 --user admin --private-key ~/.ssh/id_ed25519",),
     ),
@@ -199,6 +211,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="server",
         parameters="ServerSetup",
         playbook="setup",
+        changes="target",
         positionals=("target",),
         examples=("server setup prod", "server setup prod staging"),
     ),
@@ -224,12 +237,14 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="server.destroy",
+        preview="server.show",
         summary="Delete a server with everything on it, for good",
         summary_pt="Apaga um servidor com tudo o que há nele, para sempre",
         effect=Effect.DESTROY,
         target="server",
         parameters="ServerDestroy",
         playbook="server_destroy",
+        changes="name",
         positionals=("name",),
         confirm="name",
         examples=("server destroy prod", "server destroy prod --confirm-name prod"),
@@ -242,6 +257,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="app",
         parameters="AppInstall",
         playbook="deploy",
+        changes="target",
         positionals=("apps",),
         preview="app.plan",
         examples=(
@@ -278,6 +294,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="app",
         parameters="AppUninstall",
         playbook="uninstall",
+        changes="target",
         positionals=("instance",),
         confirm="instance",
         examples=("app uninstall n8n --target prod", "app uninstall n8n --target prod --drop-data --confirm-name n8n"),
@@ -313,6 +330,59 @@ OPERATIONS: tuple[Operation, ...] = (
         function="livchat_cli.catalog:order_apps",
         positionals=("apps",),
         examples=("catalog order n8n wordpress",),
+    ),
+    Operation(
+        name="dns.set",
+        summary="Set a DNS record; what servers and other people made is left alone",
+        summary_pt="Define um registro DNS; o que é dos servidores ou de outras pessoas não é tocado",
+        effect=Effect.WRITE,
+        target="dns",
+        parameters="DnsSet",
+        playbook="dns_set",
+        positionals=("name", "type", "value"),
+        examples=(
+            "dns set blog.example.com A 203.0.113.7 --ttl 300 --proxied",
+            "dns set example.com MX mx2.example.com --priority 20 --add",
+            "dns set example.com TXT 'v=spf1 mx -all' --add",
+        ),
+    ),
+    Operation(
+        name="dns.list",
+        summary="List the DNS records that were made here, and whose they are",
+        summary_pt="Lista os registros DNS feitos aqui, e de quem são",
+        effect=Effect.READ,
+        target="dns",
+        parameters="DnsList",
+        playbook="dns_list",
+        positionals=("name",),
+        examples=("dns list", "dns list prod.example.com --type A", "dns list --all"),
+    ),
+    Operation(
+        name="dns.remove",
+        summary="Remove a DNS record that was set by dns.set; no other",
+        summary_pt="Remove um registro DNS definido por dns.set; nenhum outro",
+        effect=Effect.DESTROY,
+        target="dns",
+        parameters="DnsRemove",
+        playbook="dns_remove",
+        positionals=("name", "type", "value"),
+        confirm="name",
+        examples=(
+            "dns remove blog.example.com A",
+            "dns remove blog.example.com A 203.0.113.7 --confirm-name blog.example.com",
+        ),
+    ),
+    Operation(
+        name="dns.check",
+        summary="Find what is wrong with the DNS zone, the token, and the records",
+        summary_pt="Descobre o que há de errado com a zona DNS, o token e os registros",
+        effect=Effect.READ,
+        target="dns",
+        parameters="DnsCheck",
+        playbook="dns_check",
+        positionals=("name",),
+        verdict="healthy",
+        examples=("dns check", "dns check n8n.prod.example.com"),
     ),
     Operation(
         name="status",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -111,6 +111,40 @@ AppVariables = Annotated[
         json_schema_extra=hints("INSTANCE.NAME=VALUE, such as n8n.timezone=UTC", option="--var"),
     ),
 ]
+_HOST_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+RecordName = Annotated[
+    str,
+    Field(
+        pattern=rf"^(@|(\*\.)?({_HOST_LABEL}\.)+{_HOST_LABEL})$",
+        max_length=253,
+        description="Full host name in the zone, also *.… for all names below one; @ is the zone itself",
+        examples=["blog.example.com"],
+        json_schema_extra=hints("a host name in lower case, such as blog.example.com, or @"),
+    ),
+]
+RecordType = Annotated[
+    Literal["A", "AAAA", "CAA", "CNAME", "MX", "TXT"],
+    Field(
+        description="Type of the record",
+        examples=["A"],
+        json_schema_extra=hints("A, AAAA, CAA, CNAME, MX, TXT"),
+    ),
+]
+RecordValue = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        description="An address, a host name or a text, as the type asks for",
+        examples=["203.0.113.7", '0 issue "letsencrypt.org"'],
+    ),
+]
+Zone = Annotated[
+    Domain | None,
+    Field(
+        description="DNS zone that the token sees; that of the settings when none is named", examples=["example.org"]
+    ),
+]
 
 
 class NoParameters(Parameters):
@@ -131,6 +165,10 @@ class Machine(Parameters):
             json_schema_extra=hints("KEY=VALUE of letters, digits and ._-, 63 at most each", option="--label"),
         ),
     ] = {}
+    key_type: Annotated[
+        Literal["ed25519", "rsa"],
+        Field(description="Kind of its SSH key; rsa has 4096 bits", json_schema_extra=hints("ed25519, rsa")),
+    ] = "ed25519"
 
 
 class ServerCreate(Machine):
@@ -278,3 +316,63 @@ class CatalogShow(Parameters):
 
 class CatalogOrder(Parameters):
     apps: AppRequests
+
+
+class DnsSet(Parameters):
+    name: RecordName
+    type: RecordType
+    value: RecordValue
+    ttl: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=86400,
+            description="Seconds that resolvers may remember it; 1 leaves them to Cloudflare",
+            examples=[300],
+            json_schema_extra=hints("1, or 60 to 86400"),
+        ),
+    ] = 1
+    proxied: Annotated[bool, Field(description="Let requests go through Cloudflare's proxy (A, AAAA, CNAME)")] = False
+    priority: Annotated[
+        int | None,
+        Field(ge=0, le=65535, description="Preference of an MX record, which must have one", examples=[10]),
+    ] = None
+    add: Annotated[
+        bool, Field(description="Keep other values that were set for the name and type; without it they are replaced")
+    ] = False
+    adopt: Annotated[
+        bool,
+        Field(description="Take over records that somebody else made; never those that belong to one of the servers"),
+    ] = False
+    zone: Zone = None
+
+
+class DnsList(Parameters):
+    name: Annotated[RecordName | None, Field(description="Only this name and those below it")] = None
+    type: Annotated[RecordType | None, Field(description="Only records of this type", examples=["A"])] = None
+    owner: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$",
+            description="Only records of this owner: a server, or operator/dns for those that were set by hand",
+            examples=["prod"],
+            json_schema_extra=hints("an owner, such as prod or operator/dns", "server"),
+        ),
+    ] = None
+    everything: Annotated[
+        bool, Field(description="List also records that somebody else made", json_schema_extra=hints(option="--all"))
+    ] = False
+    zone: Zone = None
+
+
+class DnsRemove(Parameters):
+    name: RecordName
+    type: RecordType
+    value: Annotated[RecordValue | None, Field(description="Only this value; all of name and type without it")] = None
+    zone: Zone = None
+    confirm_name: ConfirmName = None
+
+
+class DnsCheck(Parameters):
+    name: Annotated[RecordName | None, Field(description="Only this name and those below it")] = None
+    zone: Zone = None

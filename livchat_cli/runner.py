@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import io
 import json
@@ -15,22 +16,40 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from livchat_cli import collection, processes
+from livchat_cli import collection
 from livchat_cli.errors import LivchatError
-from livchat_cli.events import Listener, Redactor, progress
+from livchat_cli.events import Kind, Listener, Progress, Redactor, progress
 from livchat_cli.failures import Failures
+
+collection.activate()
+
+from ansible_collections.livchat.setup.plugins.plugin_utils import _processes as processes  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home, writing  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Turns  # noqa: E402
 
 # How many finished jobs keep their record and log.
 JOBS_KEPT = 50
+# What the record of a job says as long as it has not ended.
+_ALIVE = ("waiting", "running")
+# All that a record has; a job that was killed at its very beginning may know no more of itself.
+_RECORD: dict[str, Any] = {
+    **dict.fromkeys(("id", "operation", "status", "started_at", "finished_at", "error")),
+    "servers": [],
+}
+# Bytes of the home's disk that a run may need, for the modules it sends to servers and what Ansible prints: a setup,
+# which needs the most, was seen to take 3 MB.
+_ROOM = 8 << 20
 # After an interruption Ansible gets this long to end its workers before they are killed.
 _GRACE = 2.0
 _UNMATCHED = re.compile(r"Could not match supplied host pattern, ignoring: (\S+)")
 _INVENTORY = "plugin: livchat.setup.hetzner\n"
+# Where the inventory plugin writes its error: of an inventory that fails, Ansible tells only text.
+_ERROR_FILE = "error.json"
 
 
 class Job:
@@ -53,24 +72,50 @@ class Job:
         self._ended = False
         self._cancelled = threading.Event()
         self._deadline = 0.0
+        self._begun = False
+        self._servers: tuple[str, ...] = ()
+        # What is to be told as soon as there is somewhere to tell it.
+        self._notes: list[Progress] = []
         self._pid: int | None = None
-        self._victims: set[int] = set()
         self._events: TextIO = io.StringIO()
 
-    def run(self, playbook: str, extra_vars: Mapping[str, Any], inventory: str | None = None) -> Any:
+    def run(
+        self,
+        playbook: str,
+        extra_vars: Mapping[str, Any],
+        inventory: str | None = None,
+        servers: Collection[str] = (),
+    ) -> Any:
         """What the playbook handed over as `livchat_result`.
 
         `playbook` is a name such as livchat.setup.status, or a file; `inventory` replaces the operator's servers.
+        `servers` names those that it changes: it begins when no other job of this home changes any of them.
 
         Raises:
-            LivchatError: the error of the task that failed, SERVER_UNKNOWN, or INTERRUPTED.
+            LivchatError: the error of the task that failed, SERVER_UNKNOWN, HOME_UNWRITABLE, or INTERRUPTED.
         """
         redact = Redactor(_texts(extra_vars))
-        with self._workspace() as work:
-            self._record("running")
+        self._servers = tuple(sorted(servers))
+        with writing(str(self._home)), self._alive():
+            self._record("waiting" if servers else "running")
+            rc, log = None, ""
             try:
-                with _open(self.folder / "events.jsonl") as self._events:
-                    rc, log = self._execute(work, playbook, extra_vars, inventory)
+                with (
+                    self._workspace() as work,
+                    _open(self.folder / "events.jsonl") as self._events,
+                    self._turn(),
+                ):
+                    if not self._cancelled.is_set():
+                        self._check_room()
+                        self._begun = True
+                        self._record("running")
+                        rc, log = self._execute(work, playbook, extra_vars, inventory)
+                        if rc != 0 or not self._ended:
+                            # Ansible says in many ways, or in none, that it could not write.
+                            self._check_room()
+            except KeyboardInterrupt:
+                # While it waited for its turn; from then on the run itself sees to it.
+                self.cancel()
             except BaseException:
                 self._record("failed")
                 raise
@@ -90,19 +135,33 @@ class Job:
             return
         self._deadline = time.monotonic() + _GRACE
         if self._pid:
-            # Workers lead sessions of their own: once their parent is gone, nothing tells that they were ours.
-            self._victims = processes.descendants(self._pid)
             processes.send(self._pid, signal.SIGTERM)
         self._cancelled.set()
 
     # --- the run
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        for note in self._notes:
+            self._tell(time.time(), note)
+        if not self._servers:
+            yield
+            return
+        where = ", ".join(self._servers)
+
+        def say(text: str) -> None:
+            self._tell(time.time(), Progress(Kind.NOTE, where, "", text))
+
+        turns = Turns(Home(str(self._home)))
+        with turns.turn(self.id, self._operation, self._servers, say, self._cancelled.is_set):
+            yield
+
     def _execute(
         self, work: Path, playbook: str, extra_vars: Mapping[str, Any], inventory: str | None
     ) -> tuple[int | None, str]:
         # Importing it takes a quarter of a second, which `--help` need not pay.
         import ansible_runner  # noqa: PLC0415
 
-        variables = _write(work / "extra-vars.json", json.dumps(dict(extra_vars)))
+        variables = _write(work / "extra-vars.json", json.dumps(_literal(extra_vars)))
         servers = inventory or str(_write(work / "livchat.yml", _INVENTORY))
         (work / "project").mkdir()
         runner = ansible_runner.interface.init_runner(
@@ -134,11 +193,15 @@ class Job:
             except KeyboardInterrupt:
                 self.cancel()
             if self._cancelled.is_set() and time.monotonic() > self._deadline:
-                for pid in self._victims | ({self._pid} if self._pid else set()):
-                    processes.send(pid, signal.SIGKILL)
-                thread.join(1)
                 break
+        if self._cancelled.is_set() or crash:
+            processes.end(self.id)
+            thread.join(1)
         log = _read(Path(runner.config.artifact_dir) / "stdout")
+        if stated := _read(work / _ERROR_FILE):
+            self._failures.stated(json.loads(stated))
+        if crash and isinstance(crash[0], OSError) and crash[0].errno in (errno.ENOSPC, errno.EDQUOT):
+            raise crash[0]
         if crash:
             raise LivchatError("RUNNER_FAILED", f"ansible-runner: {crash[0]}") from crash[0]
         return runner.rc, log
@@ -156,15 +219,21 @@ class Job:
             "ANSIBLE_CALLBACKS_ENABLED": "livchat.setup.audit",
             "ANSIBLE_FORKS": environment.get("ANSIBLE_FORKS", "20"),
             "ANSIBLE_HOST_KEY_CHECKING": "True",
-            "ANSIBLE_INVENTORY_ENABLED": "livchat.setup.hetzner,auto,yaml,ini,host_list",
+            # `auto` finds ours by what the file says; named here too, it would be tried a second time when it fails.
+            "ANSIBLE_INVENTORY_ENABLED": "auto,yaml,ini,host_list",
+            # Servers that could not be listed are not the same as no servers.
+            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
             # What is looked for in the log must not hide behind colours.
             "ANSIBLE_NOCOLOR": "True",
             "ANSIBLE_LOCAL_TEMP": str(work / "tmp"),
             "ANSIBLE_PIPELINING": "True",
             "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
+            # A server that reboots or a network that fails for half a minute is waited for.
+            "ANSIBLE_SSH_RETRIES": environment.get("ANSIBLE_SSH_RETRIES", "5"),
             "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
+            "LIVCHAT_ERROR_FILE": str(work / _ERROR_FILE),
             "LIVCHAT_HOME": str(self._home),
-            "LIVCHAT_JOB": self.id,
+            processes.VARIABLE: self.id,
             # ansible-playbook stands beside the interpreter also when nobody activated its environment.
             "PATH": f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}",
         }
@@ -177,20 +246,21 @@ class Job:
 
     def _on_event(self, event: dict[str, Any]) -> bool:
         self._pid = event.get("pid") or self._pid
-        if self._cancelled.is_set() and not self._victims and self._pid:
-            # Cancelled before the first event told which process it is.
-            self._victims = processes.descendants(self._pid)
-            processes.send(self._pid, signal.SIGTERM)
         self._failures.add(event)
         if event.get("event") == "playbook_on_stats":
             self._ended = True
             self._result = ((event.get("event_data") or {}).get("artifact_data") or {}).get("livchat_result")
         if step := progress(event):
-            self._events.write(json.dumps({"at": event.get("created"), **asdict(step)}) + "\n")
-            if self._listener:
-                self._listener(step)
+            self._tell(event.get("created"), step)
         # False: ansible-runner shall not keep the event in a file.
         return False
+
+    def _tell(self, at: Any, step: Progress) -> None:
+        # A full disk is no reason to stop half way.
+        with contextlib.suppress(OSError):
+            self._events.write(json.dumps({"at": at, **asdict(step)}) + "\n")
+        if self._listener:
+            self._listener(step)
 
     def _on_status(self, work: Path) -> Any:
         def handler(data: dict[str, Any], runner_config: Any) -> None:
@@ -206,7 +276,8 @@ class Job:
 
     def _verdict(self, rc: int | None, log: str, extra_vars: Mapping[str, Any]) -> LivchatError | None:
         if self._cancelled.is_set():
-            message = f"{self._operation} was interrupted; what it had begun may be half done, run it again to finish"
+            left = "what it had begun may be half done, run it again to finish"
+            message = f"{self._operation} was interrupted; {left if self._begun else 'it had not begun yet'}"
             return LivchatError("INTERRUPTED", message, {"job": self.id})
         unmatched = _UNMATCHED.findall(" ".join(log.split()))
         if unmatched and "target" in extra_vars:
@@ -219,52 +290,73 @@ class Job:
         return LivchatError(error.code, error.message, details, error.retry_after)
 
     # --- the job's folder
+    def _check_room(self) -> None:
+        if shutil.disk_usage(self._home).free < _ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     @contextlib.contextmanager
-    def _workspace(self) -> Iterator[Path]:
+    def _alive(self) -> Iterator[None]:
+        """Makes the job's folder, with a lock in it that the system lets go of when this process dies."""
         for folder in (self._home, self.folder.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._bury_dead()
         self.folder.mkdir(mode=0o700)
         with _open(self.folder / "lock") as lock:
-            # Held while the run lives, and let go of by the system when it dies.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            work = self.folder / "run"
-            work.mkdir(mode=0o700)
             try:
-                yield work
+                yield
             finally:
-                shutil.rmtree(work, ignore_errors=True)
                 self._forget_old()
 
+    @contextlib.contextmanager
+    def _workspace(self) -> Iterator[Path]:
+        work = self.folder / "run"
+        work.mkdir(mode=0o700)
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
     def _bury_dead(self) -> None:
-        """What runs that were killed left behind: folders with variables in them, records that say `running`."""
-        for work in self.folder.parent.glob("*/run"):
-            with contextlib.suppress(OSError), (work.parent / "lock").open() as lock:
+        """What jobs that were killed left: processes, folders with variables in them, records that say `running`."""
+        for folder in self.folder.parent.iterdir():
+            known = _known(folder)
+            if known and known.get("status") not in _ALIVE and not (folder / "run").exists():
+                continue
+            with contextlib.suppress(OSError), (folder / "lock").open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(work)
-                record = json.loads((work.parent / "job.json").read_text())
-                _replace(work.parent / "job.json", {**record, "status": "killed"})
+                # Read again: it may have ended well since.
+                known = {**_RECORD, "id": folder.name, **_known(folder)}
+                if left := processes.end(folder.name):
+                    where = ", ".join(known["servers"]) or "localhost"
+                    text = f"{known['operation']} (job {folder.name}) was killed; ended {left} processes it had left"
+                    self._notes.append(Progress(Kind.NOTE, where, "", text))
+                shutil.rmtree(folder / "run", ignore_errors=True)
+                if known["status"] in (None, *_ALIVE):
+                    _replace(folder / "job.json", {**known, "status": "killed"})
 
     def _record(self, status: str, error: LivchatError | None = None) -> None:
+        alive = status in _ALIVE
         record = {
             "id": self.id,
             "operation": self._operation,
+            "servers": self._servers,
             "status": status,
             "started_at": self._started.isoformat(timespec="seconds"),
-            "finished_at": None
-            if status == "running"
-            else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "finished_at": None if alive else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "error": error.to_dict() if error else None,
         }
-        _replace(self.folder / "job.json", record)
+        # How it ended is told to who asked, also where it cannot be written down.
+        with contextlib.nullcontext() if alive else contextlib.suppress(OSError):
+            _replace(self.folder / "job.json", record)
 
     def _keep_log(self, log: str) -> None:
-        _write(self.folder / "log", log)
+        with contextlib.suppress(OSError):
+            _write(self.folder / "log", log)
 
     def _forget_old(self) -> None:
         for old in sorted(self.folder.parent.iterdir())[:-JOBS_KEPT]:
-            # One that still runs has its workspace.
-            if not (old / "run").exists():
+            if _known(old).get("status") not in _ALIVE:
                 shutil.rmtree(old, ignore_errors=True)
 
 
@@ -280,8 +372,22 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
+def _known(folder: Path) -> dict[str, Any]:
+    """A job's record, or nothing where there is none that can be read."""
+    try:
+        record = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 def _replace(path: Path, record: Mapping[str, Any]) -> None:
-    _write(path.with_suffix(".tmp"), json.dumps(record) + "\n").replace(path)
+    temporary = path.with_suffix(".tmp")
+    try:
+        _write(temporary, json.dumps(record) + "\n").replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _read(path: Path) -> str:
@@ -289,6 +395,17 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def _literal(value: Any) -> Any:
+    """The same value, its texts marked as data: Ansible takes those of an extra-var for templates, and runs them."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, Mapping):
+        return {key: _literal(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_literal(one) for one in value]
+    return value
 
 
 def _texts(extra_vars: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 
@@ -38,11 +38,16 @@ def _any(console: Console, result: Any) -> None:
 
 def _table(console: Console, rows: list[dict[str, Any]], columns: list[str] | None = None) -> None:
     columns = columns or list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(*map(_column, columns), box=None, pad_edge=False, header_style="bold")
     for row in rows:
         # Text, not str: what servers answer is no markup.
         table.add_row(*(Text(_text(row.get(column, ""))) for column in columns))
     console.print(table)
+
+
+def _column(name: str) -> Column:
+    # A host name that is cut off is of no use to anybody.
+    return Column(name, overflow="fold")
 
 
 def _line(console: Console, text: str) -> None:
@@ -67,6 +72,24 @@ def _servers(console: Console, result: list[dict[str, Any]]) -> None:
     _table(console, rows, ["name", "ip_address", "status", "provider", "domain", "applications"])
 
 
+def _server(console: Console, result: dict[str, Any]) -> None:
+    plain = {key: value for key, value in result.items() if key not in ("facts", "docker", "installed", "metadata")}
+    docker = result["docker"]
+    about = {
+        **plain,
+        **{key: value for key, value in result["metadata"].items() if value not in ("", {}, None)},
+        "system": " ".join(str(result["facts"].get("os", {}).get(key, "")) for key in ("id", "version")).strip(),
+        "docker": docker.get("version", "not installed") if result["reachable"] else "",
+        "swarm": bool(docker.get("swarm", {}).get("active")) if result["reachable"] else "",
+    }
+    _any(console, {key: value for key, value in about.items() if value not in ("", [], None)})
+    if not result["reachable"]:
+        _line(console, "It does not answer over SSH: what runs on it is not known.")
+    elif result["installed"]:
+        _line(console, "")
+        _table(console, result["installed"], ["instance", "app", "version", "running", "wanted", "volumes", "domains"])
+
+
 def _plans(console: Console, result: list[dict[str, Any]]) -> None:
     for plan in result:
         _line(console, f"{plan['server']} ({plan.get('domain', '')}):")
@@ -89,6 +112,17 @@ def _installed(console: Console, result: list[dict[str, Any]]) -> None:
                 _line(console, f"  {application['instance']}: {url}")
         for login in one.get("logins") or []:
             _line(console, f"  login: {_text(login)}")
+
+
+def _removed(console: Console, result: list[dict[str, Any]]) -> None:
+    for one in result:
+        state = "removed" if one.get("removed") else "nothing to remove"
+        _line(console, f"{one['server']}: {one['instance']}: {state}")
+        for kind in ("volumes", "databases", "dns_records"):
+            for what in one.get(kind) or []:
+                _line(console, f"  removed {kind.replace('_', ' ').removesuffix('s')} {what}")
+        for what in one.get("kept") or []:
+            _line(console, f"  kept {what}")
 
 
 def _catalogue(console: Console, result: list[dict[str, Any]]) -> None:
@@ -124,24 +158,70 @@ def _ran(console: Console, result: list[dict[str, Any]]) -> None:
                 _line(console, one[name])
 
 
-def _doctor(console: Console, result: dict[str, Any]) -> None:
+def _checks(console: Console, result: dict[str, Any]) -> None:
     styles = {"ok": "green", "warning": "yellow", "failed": "red"}
-    table = Table("check", "", "found", "what to do", box=None, pad_edge=False, header_style="bold")
+    columns = map(_column, ("check", "", "found", "what to do"))
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for one in result["checks"]:
         state = Text(one["status"], style=styles[one["status"]])
         table.add_row(one["check"], state, Text(one["found"]), Text(one["cure"]))
     console.print(table)
+
+
+def _doctor(console: Console, result: dict[str, Any]) -> None:
+    _checks(console, result)
     _line(console, f"next: {result['next']}")
+
+
+def _record(record: dict[str, Any]) -> dict[str, str]:
+    """A DNS record as its row of a table begins."""
+    priority = record.get("priority")
+    return {
+        "name": record["name"],
+        "type": record["type"],
+        "value": record["value"] if priority is None else f"{priority} {record['value']}",
+        "ttl": "automatic" if record["ttl"] == 1 else str(record["ttl"]),
+        "proxied": "yes" if record["proxied"] else "",
+    }
+
+
+def _records(console: Console, result: list[dict[str, Any]]) -> None:
+    if not result:
+        _line(console, "no records; `livchat-setup dns set NAME TYPE VALUE` makes one, `dns list --all` shows others'")
+        return
+    rows = [{**_record(one), "owner": one["owner"] or f"not ours ({one['comment'] or 'no comment'})"} for one in result]
+    _table(console, rows)
+
+
+def _records_changed(console: Console, result: dict[str, Any]) -> None:
+    done = {"create": "made", "update": "changed", "delete": "removed", "none": "there already"}
+    for one in result["records"]:
+        row = _record(one)
+        notes = [f"TTL {row['ttl']}"]
+        if one["proxied"]:
+            notes.append("proxied")
+        if one.get("before", row["value"]) != row["value"]:
+            notes.append(f"was {one['before']}")
+        line = f"{done[one['action']]}: {row['name']} {row['type']} {row['value']} ({', '.join(notes)})"
+        _line(console, line)
+    if not result["records"]:
+        _line(console, f"nothing to do: the zone {result['zone']} has no such record")
 
 
 _SPECIAL: dict[str, Callable[[Console, Any], None]] = {
     "server.list": _servers,
+    "server.show": _server,
     "launch": _launched,
     "app.plan": _plans,
     "app.install": _installed,
+    "app.uninstall": _removed,
     "catalog.list": _catalogue,
     "status": _status,
     "logs": _logs,
     "exec": _ran,
+    "dns.set": _records_changed,
+    "dns.list": _records,
+    "dns.remove": _records_changed,
+    "dns.check": _checks,
     "doctor": _doctor,
 }

@@ -10,6 +10,9 @@ from ..module_utils._errors import LivchatError
 from ..plugin_utils._action import LivchatAction
 from ..plugin_utils._https import Outside
 
+# By it Portainer's tokens of ours are known.
+DESCRIPTION = "livchat.setup"
+
 
 class ActionModule(LivchatAction):
     """See plugins/modules/portainer_token.py."""
@@ -39,7 +42,11 @@ class ActionModule(LivchatAction):
         if not environments:
             raise LivchatError("PORTAINER_NOT_READY", f"Portainer at {self._host} has no environment", {})
         owner = self._must("GET", "/api/users/me", 200, session=session)["Id"]
-        body = {"password": credentials["Password"], "description": "livchat.setup"}
+        for known in self._must("GET", f"/api/users/{owner}/tokens", 200, session=session) or []:
+            # One that works no more, or that a run made which was killed before it could keep it.
+            if known["description"] == DESCRIPTION:
+                self._must("DELETE", f"/api/users/{owner}/tokens/{known['id']}", 204, session=session)
+        body = {"password": credentials["Password"], "description": DESCRIPTION}
         made = self._must("POST", f"/api/users/{owner}/tokens", 201, body, session=session)
         self.vault.set_all({f"{path}/token": made["rawAPIKey"], f"{path}/username": "admin"})
         return {"changed": True}

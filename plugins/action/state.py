@@ -20,6 +20,7 @@ class ActionModule(LivchatAction):
         "record": {"type": "dict"},
         "applications": {"type": "list", "elements": "dict", "default": []},
         "instances": {"type": "list", "elements": "str"},
+        "removals": {"type": "list", "elements": "dict", "default": []},
         "deployment": {
             "type": "dict",
             "options": {
@@ -41,15 +42,19 @@ class ActionModule(LivchatAction):
                 self._forget(server, arguments["instances"])
         else:
             changes = self._changes(server, arguments)
-            after = _merged(before, changes)
+            gone = [one["instance"] for one in arguments["removals"] if one["found"] and one["drop_data"]]
+            after = self._without(_merged(before, changes), gone)
             if not self.check_mode:
                 for kind, key, value in changes:
                     self.state.put(kind, key, value)
+                for instance in gone:
+                    self.state.remove("applications", f"{server}/{instance}")
                 if arguments["deployment"]:
                     changed = self.state.put_deployment(self._deployment(server, arguments["deployment"]))
         texts = [json.dumps(one, indent=2, sort_keys=True) + "\n" if one else "" for one in (before, after)]
         diff = {"before_header": "state.json", "after_header": "state.json", "before": texts[0], "after": texts[1]}
-        return {"changed": changed or texts[0] != texts[1], "diff": diff}
+        known = before["server"] if before else {}
+        return {"changed": changed or texts[0] != texts[1], "known": known, "diff": diff}
 
     def _view(self, server: str) -> dict[str, t.Any] | None:
         """What the index says of this server."""
@@ -66,6 +71,9 @@ class ActionModule(LivchatAction):
         for entry in arguments["applications"]:
             key = f"{server}/{entry['instance']}"
             changes.append(("applications", key, _application(server, entry, known.get(key, {}))))
+        for removal in arguments["removals"]:
+            if removal["found"] and not removal["drop_data"]:
+                changes.append(("applications", f"{server}/{removal['instance']}", removal["record"]))
         return changes
 
     def _deployment(self, server: str, given: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -81,10 +89,11 @@ class ActionModule(LivchatAction):
             for instance in instances:
                 self.state.remove("applications", f"{server}/{instance}")
             return
-        self.state.remove_server(server)
-        # Its machine is gone, so nothing is left that these secrets open.
+        # Its machine is gone, so nothing is left that these secrets open. The server itself goes last: a run that is
+        # killed before can be repeated.
         if self.vault.exists():
             self.vault.delete(f"servers/{server}")
+        self.state.remove_server(server)
 
     @staticmethod
     def _without(view: dict[str, t.Any] | None, instances: list[str]) -> dict[str, t.Any] | None:
@@ -118,6 +127,7 @@ def _application(server: str, entry: dict[str, t.Any], known: dict[str, t.Any]) 
         "ports": [],
         "volumes": sorted(volume["name"] for volume in entry["compose"].get("volumes", {}).values()),
         "environment": {key: value for service in services for key, value in service.get("environment", {}).items()},
+        "databases": entry["databases"],
         "dependencies": entry["dependencies"],
         "installed_at": known.get("installed_at") or _now(),
     }

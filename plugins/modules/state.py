@@ -44,6 +44,13 @@ options:
     description: Instances to forget.
     type: list
     elements: str
+  removals:
+    description:
+      - Results of M(livchat.setup.removal) that were carried out. An application whose data is gone is forgotten.
+        One whose data stays is remembered as C(uninstalled), with its volumes and databases.
+    type: list
+    elements: dict
+    default: []
   deployment:
     description:
       - A deployment to remember, with the time. Given again with its C(id) it changes the one remembered.
@@ -76,5 +83,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-{}
+known:
+  description: What the index said of the server before; empty when it did not know it.
+  returned: success
+  type: dict
 """

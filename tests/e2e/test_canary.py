@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +13,20 @@ import yaml
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 
+from tests.e2e.canaries import canaries as all_canaries
+from tests.e2e.canaries import on_server
 from tests.e2e.conftest import SERVER
 from tests.e2e.story import StepError, Story
 from tests.e2e.test_failed_deploy import definition
 from tests.e2e.watch import ProcessWatch
 from tests.lab.images import N8N
 
-# Where on a server nothing of ours may keep a secret; Swarm's own store is none of these.
-PLACES = ("/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/var/lib/livchat", "/var/log", "/var/tmp")
-
 
 @pytest.fixture(scope="module")
-def canaries(story: Story, installed: dict[str, Any], monkeypatch_module: pytest.MonkeyPatch) -> list[str]:
-    """All that is secret of this home: the vault's password, both tokens, and every value in the vault."""
-    password = (story.home.parent / "vault-password").read_text().strip()
-    monkeypatch_module.setenv("LIVCHAT_VAULT_PASSWORD", password)
-    vault = Vault(Home(str(story.home)))
-    found = [password, story.lab.hetzner_token, story.lab.cloudflare_token, *_leaves(vault._load())]
-    # A key is told by a line from its middle: the first ones are the same in all keys.
-    wanted = [one.splitlines()[2] if "PRIVATE KEY" in one else one for one in found]
-    assert len(wanted) > 10
-    assert all(len(one) >= 16 for one in wanted if one != "admin")
-    return sorted({one for one in wanted if one != "admin"})
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-def _leaves(tree: Any) -> Iterator[str]:
-    if isinstance(tree, dict):
-        for one in tree.values():
-            yield from _leaves(one)
-    else:
-        yield str(tree)
+def canaries(story: Story, installed: dict[str, Any]) -> list[str]:
+    found = all_canaries(story)
+    assert len(found) > 10
+    return found
 
 
 def leaks(text: str, canaries: list[str]) -> list[str]:
@@ -74,11 +51,8 @@ def test_no_file_of_the_home_holds_one(story: Story, canaries: list[str]) -> Non
 
 
 def test_no_file_and_no_log_of_the_server_holds_one(target: Any, canaries: list[str]) -> None:
-    patterns = "\n".join(canaries)
-    searched = " ".join(PLACES)
-    found = target.run(f"grep -rlF -e %s {searched} 2>/dev/null", patterns)
-    assert found.stdout == ""
-    assert target.run("journalctl --output=cat | grep -F -e %s", patterns).stdout == ""
+    assert on_server(target, canaries) == ""
+    assert target.run("journalctl --output=cat | grep -F -e %s", "\n".join(canaries)).stdout == ""
 
 
 def test_what_docker_shows_of_services_and_containers_holds_none(target: Any, canaries: list[str]) -> None:

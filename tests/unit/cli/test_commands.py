@@ -53,7 +53,7 @@ def test_every_operation_is_a_command_with_help(operation: Any, capsys: pytest.C
         (
             "server create prod --domain a.example.com --label customer=acme",
             "server.create",
-            {"name": "prod", "domain": "a.example.com", "labels": {"customer": "acme"}},
+            {"name": "prod", "domain": "a.example.com", "labels": {"customer": "acme"}, "key_type": "ed25519"},
         ),
         (
             "app install n8n n8n:b --target prod --var n8n.timezone=A=B --yes",
@@ -68,6 +68,31 @@ def test_every_operation_is_a_command_with_help(operation: Any, capsys: pytest.C
             "app uninstall n8n -t prod --drop-data --yes",
             "app.uninstall",
             {"instance": "n8n", "target": "prod", "drop_data": True, "confirm_name": "n8n"},
+        ),
+        (
+            "dns set @ MX mail.example.com --priority 10 --add --json",
+            "dns.set",
+            {
+                "name": "@",
+                "type": "MX",
+                "value": "mail.example.com",
+                "priority": 10,
+                "ttl": 1,
+                "proxied": False,
+                "add": True,
+                "adopt": False,
+            },
+        ),
+        ("dns list", "dns.list", {"everything": False}),
+        (
+            "dns list prod.example.com --owner operator/dns --all",
+            "dns.list",
+            {"name": "prod.example.com", "owner": "operator/dns", "everything": True},
+        ),
+        (
+            "dns remove *.example.com TXT -y --zone example.com --json",
+            "dns.remove",
+            {"name": "*.example.com", "type": "TXT", "zone": "example.com", "confirm_name": "*.example.com"},
         ),
     ],
 )
@@ -88,6 +113,10 @@ def test_a_command_line_becomes_extra_vars(
         ("catalog show no-such-app --json", "APP_UNKNOWN", 3),
         ("server destroy prod --json", "CONFIRMATION_REQUIRED", 4),
         ("server destroy prod --confirm-name staging --json", "CONFIRMATION_MISMATCH", 4),
+        ("dns remove blog.example.com A --json", "CONFIRMATION_REQUIRED", 4),
+        ("dns remove blog.example.com A --confirm-name www.example.com --json", "CONFIRMATION_MISMATCH", 4),
+        ("dns set blog.example.com a 203.0.113.7 --json", "INPUT_INVALID", 2),
+        ("dns set blog A 203.0.113.7 --json", "INPUT_INVALID", 2),
         ("init --non-interactive --json", "SETTING_INVALID", 2),
     ],
 )
@@ -126,8 +155,10 @@ def test_a_person_types_the_name_of_what_is_destroyed(
 ) -> None:
     monkeypatch.setattr("livchat_cli.console.interactive", lambda: True)
     monkeypatch.setattr("typer.prompt", lambda *_, **__: typed)
+    monkeypatch.setattr("livchat_cli.show.show", lambda *_: None)
     assert main(["server", "destroy", "prod"]) == number
-    assert len(performed) == (number == 0)
+    # What there is to lose is shown first.
+    assert [name for name, _ in performed] == ["server.show"] + ["server.destroy"] * (number == 0)
 
 
 def test_an_installation_is_shown_before_a_person_agrees(
@@ -139,6 +170,31 @@ def test_an_installation_is_shown_before_a_person_agrees(
     assert main(["app", "install", "n8n", "--target", "prod"]) == 0
     assert asked == [["app.plan"]]
     assert [name for name, _ in performed] == ["app.plan", "app.install"]
+
+
+@pytest.mark.parametrize(("healthy", "number"), [(True, 0), (False, 1)])
+def test_what_is_found_wrong_shows_in_the_exit_code(
+    healthy: bool, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = {"check": "dns zone", "status": "ok" if healthy else "failed", "found": "as it is", "cure": "a cure"}
+    monkeypatch.setattr(Executor, "perform", lambda *_: {"healthy": healthy, "checks": [check]})
+    assert main(["dns", "check"]) == number
+    assert "a cure" in capsys.readouterr().out
+    assert main(["dns", "check", "--json"]) == number
+    assert json.loads(capsys.readouterr().out)["checks"] == [check]
+
+
+def test_host_names_are_shown_whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a-long-name-of-an-application.a-server-with-a-long-name-as-well.example.com"
+    record = {"name": name, "type": "MX", "value": name, "priority": 10, "ttl": 1, "proxied": False}
+    changed = {**record, "action": "update", "before": f"5 {name}"}
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(Executor, "perform", lambda *_: {"zone": "example.com", "changed": True, "records": [changed]})
+    assert main(["dns", "set", name, "MX", name, "--priority", "10"]) == 0
+    assert capsys.readouterr().out == f"changed: {name} MX 10 {name} (TTL automatic, was 5 {name})\n"
+    monkeypatch.setattr(Executor, "perform", lambda *_: [{**record, "owner": None, "comment": "by hand"}])
+    assert main(["dns", "list", "--all"]) == 0
+    assert "…" not in capsys.readouterr().out
 
 
 def test_the_catalogue_is_read_without_a_playbook(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.livchat.setup.plugins.plugin_utils import _processes as processes
 
-from livchat_cli import processes
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Progress
 from livchat_cli.runner import JOBS_KEPT, Job
@@ -99,6 +99,12 @@ def test_a_result_comes_back_and_no_secret_stays_anywhere(tmp_path: Path, monkey
     assert {("Use a secret", Kind.STARTED), ("Give the observer time", Kind.CHANGED)} <= kinds
 
 
+def test_what_a_caller_gives_is_data_and_no_template(tmp_path: Path) -> None:
+    given = ["{{ lookup('ansible.builtin.pipe', 'id') }}", "{% raw %}", "{# #}", "plain"]
+    given.append("#jinja2: variable_start_string: '[%', variable_end_string: '%]'\n[% 1 + 1 %]")
+    assert play(tmp_path, "hand_over", {"apps": given}) == {"apps": given}
+
+
 def test_the_error_of_an_action_passes_through_a_rescue(tmp_path: Path) -> None:
     error = failure(tmp_path, "fail_typed")
     assert error.code == "DNS_ENDPOINT_INVALID"
@@ -112,6 +118,22 @@ def test_a_failure_without_a_code_names_task_and_host_and_keeps_secrets(tmp_path
     assert error.code == "TASK_FAILED"
     assert "'Quote a value' on host localhost: the value is (redacted)" in error.message
     assert CANARY not in everything(tmp_path / "jobs")
+
+
+def test_an_error_that_a_role_says_in_words_has_its_code(tmp_path: Path) -> None:
+    error = failure(tmp_path, "fail_told", {"what": "assert"})
+    assert (error.code, error.message) == ("APP_IN_USE", "postgres is needed by n8n; remove it first")
+    assert error.details["task"] == "Say an error of ours"
+
+
+def test_a_rescue_that_tells_an_error_again_adds_to_it_and_loses_nothing(tmp_path: Path) -> None:
+    error = failure(tmp_path, "fail_told", {"what": "typed"})
+    assert error.code == "DNS_ENDPOINT_INVALID"
+    assert error.message.endswith("What was made was removed.")
+    assert error.details["task"] == "Ask where nobody can be asked"
+    plain = failure(tmp_path, "fail_told", {"what": "plain"})
+    assert plain.code == "TASK_FAILED" and plain.details["task"] == "Do what cannot be done"
+    assert "No such file" in plain.message and plain.message.endswith("What was made was removed.")
 
 
 def test_a_playbook_that_does_not_start_says_why(tmp_path: Path) -> None:
@@ -140,10 +162,10 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
     )
     process = subprocess.Popen([sys.executable, "-c", program])
     assert wait_for(lambda: alive(f"sleep {marker}"), 20)
-    victims = processes.descendants(process.pid)
-    for pid in (process.pid, *victims):
-        processes.send(pid, signal.SIGKILL)
+    (job,) = (tmp_path / "jobs").iterdir()
+    process.kill()
     process.wait()
+    assert processes.end(job.name) > 1
     assert CANARY in everything(tmp_path)
     play(tmp_path, "hand_over")
     assert CANARY not in everything(tmp_path)
@@ -151,6 +173,17 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
         "killed",
         "successful",
     }
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"status": "running"}'])
+def test_a_record_that_a_crash_damaged_stops_no_run(tmp_path: Path, record: str) -> None:
+    dead = tmp_path / "jobs" / "20200101T000000-dead00"
+    (dead / "run").mkdir(parents=True)
+    (dead / "lock").touch()
+    (dead / "job.json").write_text(record)
+    play(tmp_path, "hand_over")
+    assert json.loads((dead / "job.json").read_text())["status"] == "killed"
+    assert not (dead / "run").exists()
 
 
 def test_a_run_that_lives_is_left_alone_by_the_next(tmp_path: Path) -> None:

@@ -25,11 +25,12 @@ def test_lines_are_added_and_tell_who_did_what(home: Home, monkeypatch: pytest.M
     assert stat.S_IMODE(Path(home.file("audit.jsonl")).stat().st_mode) == 0o600
 
 
-def test_a_line_cut_by_a_full_disk_hides_no_other(home: Home) -> None:
+@pytest.mark.parametrize("cut", [b'{"time": "20', b'{"time": "20\n', '{"actor": "Jos\u00e9'.encode()[:-1]])
+def test_a_line_cut_by_a_full_disk_hides_no_other(home: Home, cut: bytes) -> None:
     audit = Audit(home)
     audit.add("one", "prod", {}, "success", 1)
-    with Path(home.file("audit.jsonl")).open("a") as handle:
-        handle.write('{"time": "20\n')
+    with Path(home.file("audit.jsonl")).open("ab") as handle:
+        handle.write(cut)
     audit.add("two", "prod", {}, "success", 1)
     assert [line["operation"] for line in audit.lines()] == ["one", "two"]
 

@@ -40,10 +40,40 @@ def test_a_write_that_fails_leaves_the_old_text_and_no_rubbish(home: Home, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(
+        LivchatError, match=r"state\.json cannot be written: No space left on device; make room"
+    ) as caught:
         home.write("state.json", "new")
+    assert caught.value.code == "HOME_UNWRITABLE"
     assert home.read("state.json") == "old"
     assert not list(Path(home.path).glob("*.tmp"))
+
+
+def test_what_a_killed_writer_left_is_swept_away(home: Home) -> None:
+    for name in ("state.json", "ssh_keys/prod"):
+        home.write(name, "old")
+        Path(f"{home.file(name)}.4711.tmp").write_text("ol")
+    with home.lock():
+        pass
+    assert not list(Path(home.path).rglob("*.tmp"))
+    assert (home.read("state.json"), home.read("ssh_keys/prod")) == ("old", "old")
+
+
+def test_a_backup_is_not_changed_by_what_comes_after(home: Home) -> None:
+    for text in ("1", "2", "3"):
+        home.write("state.json", text)
+    # As an editor does it that writes into the file itself.
+    Path(home.file("state.json")).write_text("edited")
+    assert [Path(path).read_text() for path in home.backups("state.json")] == ["1", "2"]
+
+
+def test_a_line_that_was_cut_off_does_not_swallow_the_next(home: Home) -> None:
+    home.append("audit.jsonl", "first")
+    with Path(home.file("audit.jsonl")).open("a") as handle:
+        handle.write("sec")
+    home.append("audit.jsonl", "third")
+    home.append("audit.jsonl", "fourth")
+    assert (home.read("audit.jsonl") or "").splitlines() == ["first", "sec", "third", "fourth"]
 
 
 def test_only_the_newest_backups_are_kept(home: Home) -> None:
@@ -126,3 +156,24 @@ def test_a_deployment_is_changed_by_its_id(home: Home) -> None:
     assert state.put_deployment({"id": "d1", "status": "success"})
     assert not state.put_deployment({"id": "d1", "status": "success"})
     assert state.load()["deployments"] == [{"id": "d1", "status": "success", "server": "prod"}]
+
+
+def test_an_instance_is_unfinished_until_its_last_change_has_ended_well(home: Home) -> None:
+    state = State(home)
+
+    def deployment(number: int, status: str, *apps: str, operation: str = "app.install", server: str = "prod") -> None:
+        told = {"id": f"d{number}", "server": server, "operation": operation, "apps": list(apps), "status": status}
+        state.put_deployment(told)
+
+    deployment(1, "running", "postgres", "n8n")
+    deployment(2, "running", "n8n", server="other")
+    assert state.unfinished("prod") == {"postgres", "n8n"}
+    # A run that begins later knows that the one before was killed.
+    deployment(3, "running", "postgres")
+    deployment(3, "successful", "postgres")
+    assert state.unfinished("prod") == {"n8n"}
+    # What failed was put back, but for a removal.
+    deployment(4, "failed", "n8n")
+    assert state.unfinished("prod") == set()
+    deployment(5, "failed", "n8n", operation="app.uninstall")
+    assert state.unfinished("prod") == {"n8n"}

@@ -23,6 +23,7 @@ class Server:
     def __init__(self, catalog: Catalog | None = None) -> None:
         self.catalog = catalog or Catalog()
         self.secrets: dict[str, str] = {}
+        self.unfinished: set[str] = set()
         self.facts: dict[str, Any] = {
             "docker": {"swarm": {"active": True}},
             "server": {"memory_free_mb": 16000, "swap_mb": 0, "disk_free_gb": 100},
@@ -30,9 +31,16 @@ class Server:
             "secrets": [],
         }
 
-    def plan(self, apps: Any, deployment: str = "d1", domain: str = "prod.example.com", **variables: Any) -> Any:
-        request = Request("prod", domain, "203.0.113.7", apps, variables, deployment)
-        plan = Planner(request, self.facts, self.catalog, self.secrets.get).plan()
+    def plan(
+        self,
+        apps: Any,
+        deployment: str = "d1",
+        domain: str = "prod.example.com",
+        backend: str = "docker",
+        **variables: Any,
+    ) -> Any:
+        request = Request("prod", domain, "203.0.113.7", apps, variables, deployment, backend)
+        plan = Planner(request, self.facts, self.catalog, self.secrets.get, {}, unfinished=self.unfinished).plan()
         return plan, {entry["instance"]: entry for level in plan["levels"] for entry in level}
 
     def carry_out(self, apps: Any, **more: Any) -> Any:
@@ -154,6 +162,35 @@ def test_a_stack_that_does_not_run_is_repaired(server: Server) -> None:
     server.facts["services"][-1]["running"] = 0
     _, entries = server.plan("n8n")
     assert entries["n8n"]["action"] == "update"
+
+
+def test_what_was_interrupted_is_finished_also_where_it_looks_whole(server: Server) -> None:
+    server.carry_out("n8n")
+    server.unfinished = {"postgres", "n8n"}
+    plan, entries = server.plan("n8n")
+    assert plan["summary"] == [
+        "finish postgres 17.6",
+        "leave redis 8.0.4",
+        "finish n8n 1.123.81 (needs postgres, redis)",
+    ]
+    assert {name: entry["action"] for name, entry in entries.items()} == {
+        "postgres": "update",
+        "redis": "none",
+        "n8n": "update",
+    }
+
+
+def test_a_shared_service_that_lacks_a_part_is_repaired_by_the_way(tmp_path: Path) -> None:
+    """As after a kill between the first phase of a stack and the next, when the home that knows of it is lost."""
+    shared = {**copy.deepcopy(MINIMAL), "name": "shared"}
+    (service,) = shared["services"].values()
+    shared["services"] = {"first": service, "second": {**service, "after": ["first"]}}
+    (tmp_path / "shared.yml").write_text(yaml.safe_dump(shared))
+    server = with_app(tmp_path, dependencies=[{"app": "shared"}])
+    server.carry_out("mine")
+    assert server.plan("mine")[1]["shared"]["action"] == "none"
+    server.facts["services"] = [one for one in server.facts["services"] if one["name"] != "shared_second"]
+    assert server.plan("mine")[1]["shared"]["action"] == "update"
 
 
 def test_a_shared_service_is_not_changed_by_the_way(server: Server) -> None:
@@ -331,3 +368,31 @@ def test_post_install_leaves_secrets_to_the_moment_of_use(server: Server) -> Non
     assert request["body"]["email"] == "ana@example.com"
     assert request["body"]["password"] == "${secrets.owner_password}"
     assert entries["n8n"]["login"] == {"user": "ana@example.com", "secret": "servers/prod/apps/n8n/owner_password"}
+
+
+def test_another_backend_moves_what_is_asked_for_and_nothing_else(server: Server) -> None:
+    server.carry_out("n8n")
+    assert not server.plan("n8n", deployment="d2")[0]["changed"]
+    plan, entries = server.plan("n8n", deployment="d2", backend="portainer")
+    assert plan["summary"][-1] == ("update n8n 1.123.81, deployed by portainer instead of docker (it stops meanwhile)")
+    assert [entry["action"] for entry in entries.values()] == ["none", "none", "update"]
+    assert (entries["n8n"]["backend"], entries["n8n"]["installed_backend"]) == ("portainer", "docker")
+    labels = entries["n8n"]["compose"]["services"]["worker"]["deploy"]["labels"]
+    assert labels["livchat.backend"] == "portainer"
+    server.carry_out("n8n", deployment="d2", backend="portainer")
+    assert not server.plan("n8n", deployment="d3", backend="portainer")[0]["changed"]
+    assert server.plan("n8n", deployment="d3")[1]["n8n"]["action"] == "update"
+
+
+def test_a_shared_service_that_broke_is_repaired_where_it_is(server: Server) -> None:
+    server.carry_out("n8n")
+    for service in server.facts["services"]:
+        service["running"] = 0 if service["stack"] == "postgres" else 1
+    _, entries = server.plan("n8n", deployment="d2", backend="portainer")
+    assert (entries["postgres"]["action"], entries["postgres"]["backend"]) == ("update", "docker")
+    assert "livchat.backend" not in json.dumps(entries["postgres"]["compose"])
+
+
+def test_new_shared_services_go_where_new_ones_go(server: Server) -> None:
+    _, entries = server.plan("n8n", backend="portainer")
+    assert {entry["backend"] for entry in entries.values()} == {"portainer"}
