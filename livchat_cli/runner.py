@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from livchat_cli import collection, processes
+from livchat_cli.ansible_config import SETTINGS
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Listener, Redactor, progress
 from livchat_cli.failures import Failures
@@ -150,19 +151,15 @@ class Job:
         defaults = ["~/.ansible/collections", "/usr/share/ansible/collections"]
         folders = list(dict.fromkeys([str(collection.find()), *others, *defaults]))
         environment.pop("ANSIBLE_FORCE_COLOR", None)
+        forks = environment.get("ANSIBLE_FORKS")
+        environment |= {one.variable: one.value for one in SETTINGS}
+        environment |= {"ANSIBLE_FORKS": forks} if forks else {}
         environment |= {
             "ANSIBLE_CONFIG": str(_write(work / "ansible.cfg", "")),
             "ANSIBLE_COLLECTIONS_PATH": ":".join(folders),
-            "ANSIBLE_CALLBACKS_ENABLED": "livchat.setup.audit",
-            "ANSIBLE_FORKS": environment.get("ANSIBLE_FORKS", "20"),
-            "ANSIBLE_HOST_KEY_CHECKING": "True",
-            "ANSIBLE_INVENTORY_ENABLED": "livchat.setup.hetzner,auto,yaml,ini,host_list",
             # What is looked for in the log must not hide behind colours.
             "ANSIBLE_NOCOLOR": "True",
             "ANSIBLE_LOCAL_TEMP": str(work / "tmp"),
-            "ANSIBLE_PIPELINING": "True",
-            "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
-            "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
             "LIVCHAT_HOME": str(self._home),
             "LIVCHAT_JOB": self.id,
             # ansible-playbook stands beside the interpreter also when nobody activated its environment.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..plugin_utils import _keys
 from ..plugin_utils._action import LivchatAction
 
 
@@ -26,14 +27,12 @@ class ActionModule(LivchatAction):
         kept = self.vault.get(f"ssh_keys/{name}")
         on_disk = os.path.exists(path)
         private = kept or self._make(arguments["type"])
-        public = _public(private)
+        public = _keys.public(private)
         if not self.check_mode:
             # First the vault, then the disk: a key that was registered somewhere can then always be had again.
             self.vault.set(f"ssh_keys/{name}", private)
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             if not on_disk:
-                self.home.write(os.path.join("ssh_keys", name), private)
-                self.home.write(os.path.join("ssh_keys", f"{name}.pub"), f"{public} {name}\n")
+                _keys.write(self.home, name, private)
         return {"changed": kept is None or not on_disk, "public_key": public, "path": path}
 
     def _forget(self, name: str, path: str) -> bool:
@@ -55,11 +54,3 @@ class ActionModule(LivchatAction):
         return key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         ).decode()
-
-
-def _public(private: str) -> str:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-
-    key = serialization.load_ssh_private_key(private.encode(), None)
-    line = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return line.decode()
