@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from livchat_cli.parameters import Parameters
 
 _GROUPS = {
-    "server": "Servers: create, adopt, set up, list, show, destroy.",
+    "server": "Servers: create, adopt, set up, list, show, destroy, and what that would lose.",
     "app": "Applications: plan, install, list, uninstall.",
     "catalog": "What can be installed.",
 }
@@ -27,11 +27,17 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def perform(operation: Operation, values: Mapping[str, Any], as_json: bool, yes: bool) -> None:
     """Asks what has to be asked, runs the operation, prints its result."""
     parameters = _confirmed(operation, values, yes)
-    if operation.preview and not yes and not as_json and console.interactive():
-        preview = get(operation.preview)
-        console.result(_run(preview, preview.parse(values), as_json), preview.name, as_json)
+    if operation.preview and not operation.confirm and not yes and not as_json and console.interactive():
+        _show_first(operation, values)
         typer.confirm("Apply this?", abort=True, err=True)
     console.result(_run(operation, parameters, as_json), operation.name, as_json)
+
+
+def _show_first(operation: Operation, values: Mapping[str, Any]) -> None:
+    """What the operation would do, or would do away with, for a person to see before anything is done."""
+    preview = get(operation.preview)
+    known = {name: value for name, value in values.items() if name in preview.model.model_fields}
+    console.result(_run(preview, preview.parse(known), as_json=False), preview.name, as_json=False)
 
 
 def _run(operation: Operation, parameters: Parameters, as_json: bool) -> Any:
@@ -54,7 +60,10 @@ def _confirmed(operation: Operation, values: Mapping[str, Any], yes: bool) -> Pa
     if yes:
         typed = name
     elif console.interactive():
-        console.note(f"{operation.summary}.")
+        if operation.preview:
+            _show_first(operation, values)
+        else:
+            console.note(f"{operation.summary}.")
         typed = typer.prompt(f"Type the name {name} to go on", default="", show_default=False, err=True)
     else:
         message = f"{operation.name} cannot be undone; confirm with --confirm-name {name} or --yes"

@@ -177,7 +177,7 @@ OPERATIONS: tuple[Operation, ...] = (
         positionals=("name",),
         examples=(
             "server create prod --domain prod.example.com",
-            "server create prod --domain prod.example.com --server-type cx33 --location fsn1",
+            "server create prod --domain prod.example.com --server-type cx33 --location fsn1 --key-type rsa",
         ),
     ),
     Operation(
@@ -223,6 +223,17 @@ OPERATIONS: tuple[Operation, ...] = (
         examples=("server show prod",),
     ),
     Operation(
+        name="server.loss",
+        summary="Show what destroying a server would lose, and destroy nothing",
+        summary_pt="Mostra o que se perderia ao apagar um servidor, sem apagar nada",
+        effect=Effect.READ,
+        target="server",
+        parameters="OneServer",
+        playbook="server_loss",
+        positionals=("name",),
+        examples=("server loss prod", "server loss prod --json"),
+    ),
+    Operation(
         name="server.destroy",
         summary="Delete a server with everything on it, for good",
         summary_pt="Apaga um servidor com tudo o que há nele, para sempre",
@@ -231,6 +242,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters="ServerDestroy",
         playbook="server_destroy",
         positionals=("name",),
+        preview="server.loss",
         confirm="name",
         examples=("server destroy prod", "server destroy prod --confirm-name prod"),
     ),

@@ -86,15 +86,10 @@ def cloudflare(token: str, endpoint: str, zone: str) -> dict[str, Any]:
     Raises:
         LivchatError: a DNS_… error of the collection's client.
     """
-    client = CloudflareClient(token, endpoint, timeout=_TIMEOUT, rate_limit_wait=0)
+    client = CloudflareClient(token, endpoint, timeout=_TIMEOUT, patience=0)
     found = client.zone(zone.lower().rstrip("."))
     client.records(found["id"])
-    try:
-        # Changes nothing, and needs the right to change.
-        client.change_records(found["id"], [], [], [])
-    except LivchatError as error:
-        if error.code in ("DNS_TOKEN_FORBIDDEN", "DNS_TOKEN_INVALID"):
-            raise
+    client.check_editable(found["id"])
     return dict(found)
 
 

@@ -145,19 +145,20 @@ error:
 """
 
 import ipaddress
+import itertools
 import re
-import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible_collections.livchat.setup.plugins.module_utils._cloudflare import (
     DEFAULT_ENDPOINT,
     CloudflareClient,
-    ConnectionCutError,
     RecordsMovedError,
     same_value,
 )
 from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError, fail
+from ansible_collections.livchat.setup.plugins.module_utils._patience import DEFAULT as DEFAULT_PATIENCE
+from ansible_collections.livchat.setup.plugins.module_utils._patience import ConnectionCutError, bounded
 
 # Where traffic goes: a second one of these beside ours would take a part of it.
 ROUTING_TYPES = ("A", "AAAA", "CNAME")
@@ -353,14 +354,12 @@ class DnsRecords:
         return plan.present(existing, wanted) if self._state == "present" else plan.absent(existing, wanted)
 
     def apply(self, plan: RecordPlan, wanted: list[dict[str, Any]] | None) -> None:
-        for attempt in range(4):
+        for attempt in itertools.count():
             try:
                 self._send(plan)
                 return
-            except (ConnectionCutError, RecordsMovedError):
-                if attempt == 3:
-                    raise
-                time.sleep(2**attempt)
+            except (ConnectionCutError, RecordsMovedError) as error:
+                self._client.patience.wait(error, attempt)
                 plan = self.plan(wanted)
 
     def _send(self, plan: RecordPlan) -> None:
@@ -436,8 +435,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     client = CloudflareClient(
         params["api_token"] or "",
         params["api_endpoint"],
-        timeout=params["timeout"],
-        rate_limit_wait=params["rate_limit_wait"],
+        timeout=bounded(params["timeout"], params["patience"]),
+        patience=params["patience"],
     )
     records = DnsRecords(client, zone, comment, params["state"], params["adopt"])
     plan = records.plan(wanted)
@@ -471,7 +470,7 @@ def main() -> None:
             "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"])},
             "api_endpoint": {"type": "str", "default": DEFAULT_ENDPOINT},
             "timeout": {"type": "int", "default": 30},
-            "rate_limit_wait": {"type": "int", "default": 90},
+            "patience": {"type": "int", "default": DEFAULT_PATIENCE},
         },
         required_if=[("state", "present", ("records",))],
         supports_check_mode=True,

@@ -107,8 +107,10 @@ from ..module_utils._errors import LivchatError, fail
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 INSTANCE_LABEL = "livchat.instance"
-# A task that ends this often is not going to come up.
+# A service whose tasks end this often is not going to come up.
 PATIENCE = 3
+# How tasks end that nobody stopped. One that is unhealthy and ends in good order when told so is `complete` to Swarm.
+ENDED = ("failed", "rejected", "complete")
 # From Docker 25 on (docker/cli 4611), a service that starts can be asked for its health at an interval of its own. It
 # is short, since others wait for it; not shorter, since each question costs a process.
 START_INTERVAL = "2s"
@@ -142,11 +144,9 @@ class Stacks:
                 self._start(changing)
             except LivchatError as error:
                 self._put_back(changing)
-                raise LivchatError(
-                    "STACK_ROLLED_BACK",
-                    f"{', '.join(names(changing))}: {error.message}. Everything was put back.",
-                    error.details,
-                ) from error
+                said = f"{', '.join(names(changing))}: {error.message}"
+                message = f"{said}. Everything was put back; mend it and run it again."
+                raise LivchatError("STACK_ROLLED_BACK", message, error.details) from error
             for stack in changing:
                 self._prune("secrets", stack)
                 self._prune("configs", stack)
@@ -292,7 +292,7 @@ class Stacks:
                 else:
                     self._check_failure(service, mine)
             if waiting and time.monotonic() > self._deadline:
-                raise LivchatError("STACK_DEPLOY_FAILED", f"not healthy in time: {', '.join(sorted(waiting))}")
+                self._give_up_waiting(sorted(waiting), services, tasks)
             if waiting:
                 time.sleep(0.3)
 
@@ -322,14 +322,40 @@ class Stacks:
         ):
             raise LivchatError("STACK_DEPLOY_FAILED", f"{name}: {update.get('Message', update['State'])}")
         started = (before or service)["UpdatedAt" if before else "CreatedAt"]
-        failed = [
-            task for task in tasks if task["Status"]["State"] in ("failed", "rejected") and task["CreatedAt"] >= started
-        ]
-        if len(failed) >= PATIENCE:
-            last = max(failed, key=lambda task: task["CreatedAt"])
-            reason = last["Status"].get("Err") or last["Status"].get("Message", "")
-            details = {"service": name, "task_error": reason, "output": self._log(last["ID"])}
-            raise LivchatError("STACK_DEPLOY_FAILED", f"{name}: its task fails: {reason}", details)
+        ended = [task for task in tasks if task["Status"]["State"] in ENDED and task["CreatedAt"] >= started]
+        if len(ended) >= PATIENCE:
+            last = max(ended, key=lambda task: task["CreatedAt"])
+            self._give_up(f"{name}: its task fails", name, last)
+
+    def _give_up_waiting(self, waiting, services, tasks):
+        name = waiting[0]
+        mine = [task for task in tasks if task["ServiceID"] == services[name]["ID"]]
+        last = max(mine, key=lambda task: task["CreatedAt"], default=None)
+        said = f"{', '.join(waiting)}: not healthy after {self._module.params['timeout']} s"
+        if last is None:
+            raise LivchatError("STACK_DEPLOY_FAILED", said, {"service": name})
+        self._give_up(said, name, last)
+
+    def _give_up(self, said, name, task):
+        """Fails with what the engine knows of why: the task's error, the healthcheck's and the program's last words."""
+        status = task["Status"]
+        state = "it ended by itself" if status["State"] == "complete" else f"it is {status['State']}"
+        reasons = [status.get("Err") or state, self._health(task)]
+        reason = "; ".join(one for one in reasons if one)
+        details = {"service": name, "task_error": reason, "output": self._log(task["ID"])}
+        raise LivchatError("STACK_DEPLOY_FAILED", f"{said}: {reason}", details)
+
+    def _health(self, task):
+        """What the healthcheck of an unhealthy container said last; a container of another node cannot be asked."""
+        container = (task["Status"].get("ContainerStatus") or {}).get("ContainerID")
+        try:
+            health = self._engine.get(f"/containers/{container}/json")["State"].get("Health") if container else None
+        except LivchatError:
+            return ""
+        if not health or not health.get("FailingStreak"):
+            return ""
+        output = " ".join(health["Log"][-1]["Output"].split()) if health.get("Log") else ""
+        return f"its healthcheck fails{': ' if output else ''}{output[:300]}"
 
     def _log(self, task):
         """The task's last words. The module's no_log values are taken out of them by Ansible."""

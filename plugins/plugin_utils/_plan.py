@@ -394,7 +394,10 @@ class Planner:
             needed = sum(entry["requirements"][key] for entry in new)
             if needed > free:
                 names = ", ".join(entry["instance"] for entry in new)
-                message = f"{self._request.server}: {names} need {needed} {unit}, {free} are free"
+                message = (
+                    f"{self._request.server}: {names} need {needed} {unit}, {free} are free; "
+                    "make room there, or take a larger server"
+                )
                 raise LivchatError("SERVER_TOO_SMALL", message, {"needed": needed, "free": free, "resource": key})
 
 

@@ -36,7 +36,6 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudflareL
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the module would have slept."""
     slept: list[float] = []
-    monkeypatch.setattr(dns_record.time, "sleep", slept.append)
     monkeypatch.setattr(
         _cloudflare.CloudflareClient.__init__,
         "__kwdefaults__",
@@ -209,15 +208,29 @@ def test_rate_limits_are_waited_for_within_bounds(lab: CloudflareLab, run: Run, 
     assert run(A)["changed"]
     assert waits == [1, 1, 1]
     lab.faults(rate_limited=5)
-    failed = run(A, rate_limit_wait=2)
+    failed = run(A, patience=2)
     assert failed["error"]["code"] == "DNS_RATE_LIMITED"
     assert failed["error"]["retry_after"] == 1
 
 
-def test_a_server_that_is_down(run: Run) -> None:
+def test_faults_are_waited_for_within_bounds(lab: CloudflareLab, run: Run, waits: list[float]) -> None:
+    lab.faults(server_error=100)
+    failed = run(A, patience=20)
+    assert failed["error"]["code"] == "DNS_API_UNAVAILABLE"
+    # Some of the time goes into the requests themselves.
+    assert waits == [1, 2, 4, 8]
+    waits.clear()
+    # The zone and its records can be read, and no change is ever answered.
+    lab.faults(server_error=0, cut_after=100)
+    assert run(A, patience=20)["changed"]
+    assert [record["name"] for record in lab.records()] == ["app.lab.test"]
+
+
+def test_a_server_that_is_down(run: Run, waits: list[float]) -> None:
     failed = run(A, api_endpoint="http://127.0.0.1:9/client/v4")
     assert failed["error"]["code"] == "DNS_API_UNREACHABLE"
     assert "127.0.0.1:9" in failed["msg"]
+    assert 40 < sum(waits) <= 60
 
 
 def test_a_server_that_is_no_cloudflare(lab: CloudflareLab, run: Run) -> None:
@@ -303,6 +316,20 @@ def test_zone_info(lab: CloudflareLab, run: Run) -> None:
     }
     assert run(module=dns_zone_info, zone="none.test")["error"]["code"] == "DNS_ZONE_NOT_FOUND"
     assert run(module=dns_zone_info, api_token="wrong")["error"]["code"] == "DNS_TOKEN_INVALID"
+
+
+def test_zone_info_finds_a_token_that_may_only_read(lab: CloudflareLab, run: Run) -> None:
+    token = lab.token(permissions=["Zone.Read", "DNS.Read"])
+    assert run(module=dns_zone_info, api_token=token)["zone"]["name"] == "lab.test"
+    refused = run(module=dns_zone_info, api_token=token, editable=True)
+    assert refused["error"]["code"] == "DNS_TOKEN_FORBIDDEN" and "DNS Edit" in refused["msg"]
+    assert not run(module=dns_zone_info, editable=True)["changed"]
+
+
+def test_zone_info_finds_names_that_are_outside_of_the_zone(lab: CloudflareLab, run: Run) -> None:
+    assert run(module=dns_zone_info, names=["lab.test", "prod.lab.test"])["zone"]["name"] == "lab.test"
+    refused = run(module=dns_zone_info, names=["prod.lab.test", "otherlab.test", ""])["error"]
+    assert (refused["code"], refused["details"]["names"]) == ("DNS_NAME_INVALID", ["otherlab.test", ""])
 
 
 def test_through_ansible(lab: CloudflareLab, tmp_path: Path) -> None:

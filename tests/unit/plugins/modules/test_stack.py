@@ -16,9 +16,11 @@ from ansible_collections.livchat.setup.plugins.modules.stack import Stacks
 class Swarm:
     """Keeps services as the engine describes them. A service is healthy once it was looked at, or fails for ever."""
 
-    def __init__(self, api: str = "1.45", failing: Sequence[str] = ()) -> None:
+    def __init__(self, api: str = "1.45", failing: Sequence[str] = (), end: str = "failed") -> None:
         self.api = api
         self.failing = failing
+        # The state in which tasks of those that fail end.
+        self.end = end
         self.services: dict[str, dict[str, Any]] = {}
         self.deployed: list[list[str]] = []
         self.files: list[dict[str, Any]] = []
@@ -33,6 +35,10 @@ class Swarm:
         if path == "/services":
             self.looked_at.append(set(self.services))
             return list(self.services.values())
+        if path.startswith("/containers/"):
+            # Only one that is not healthy has a streak.
+            log = [{"Output": "cannot connect\n"}]
+            return {"State": {"Health": {"FailingStreak": int(self.end == "complete"), "Log": log}}}
         if path == "/tasks":
             stack = (filters or {})["label"][0].partition("=")[2]
             return [self._task(name) for name in self.services if name.startswith(f"{stack}_")]
@@ -78,7 +84,11 @@ class Swarm:
             "ServiceID": name,
             "CreatedAt": "2026-01-02",
             "DesiredState": "shutdown" if failing else "running",
-            "Status": {"State": "failed" if failing else "running", "Err": "exit 1"},
+            "Status": {
+                "State": self.end if failing else "running",
+                "Err": "exit 1" if self.end == "failed" else "",
+                "ContainerStatus": {"ContainerID": name},
+            },
             "Spec": self.services[name]["Spec"]["TaskTemplate"],
         }
 
@@ -128,6 +138,20 @@ def test_a_phase_that_fails_keeps_the_next_from_starting_and_all_is_put_back() -
     assert swarm.deployed == [["editor"]]
     assert swarm.services == {}
     assert swarm.secrets == {}
+
+
+def test_a_container_that_is_never_healthy_is_no_success_when_it_ends_in_good_order() -> None:
+    swarm = Swarm(failing=["web_site"], end="complete")
+    with pytest.raises(LivchatError, match=r"web_site: its task fails: .*healthcheck fails: cannot connect.*put back"):
+        worker(swarm).present([wanted("web", ["site"])])
+    assert swarm.services == {}
+
+
+def test_a_service_that_does_not_come_up_in_time_says_what_it_does_instead() -> None:
+    swarm = Swarm(failing=["web_site"], end="preparing")
+    with pytest.raises(LivchatError, match=r"web_site: not healthy after 0 s: it is preparing.*put back") as failure:
+        worker(swarm, timeout=0).present([wanted("web", ["site"])])
+    assert failure.value.details["service"] == "web_site"
 
 
 def test_what_was_started_without_waiting_is_waited_for_later() -> None:
