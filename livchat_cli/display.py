@@ -50,6 +50,9 @@ class Display:
     def __call__(self, step: Progress) -> None:
         if self._quiet:
             return
+        if step.kind is Kind.NOTE:
+            self._note(f"  {step.host}: {step.task}")
+            return
         host = self._hosts.setdefault(step.host, _Host())
         name = f"{step.role}: {step.task}" if step.role else step.task
         if step.kind is Kind.STARTED:
@@ -60,6 +63,12 @@ class Display:
         ended = step.kind in (Kind.CHANGED, Kind.FAILED, Kind.UNREACHABLE)
         if ended and not self._live:
             print(f"  {step.host}: {name}: {step.kind} ({step.duration:.1f} s)", file=sys.stderr, flush=True)
+
+    def _note(self, text: str) -> None:
+        if self._live:
+            self._live.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
     def _table(self) -> Any:
         from rich.table import Table  # noqa: PLC0415

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     FAILED = "failed"
     IGNORED = "ignored"
     UNREACHABLE = "unreachable"
+    # No step: something to know about a host, told in `task`.
+    NOTE = "note"
 
 
 @dataclass(frozen=True)

@@ -1,101 +1,126 @@
-"""Runs one playbook through ansible-runner, in a folder of its own that keeps no secret."""
+"""Runs one playbook through ansible-runner for a job, and leaves no secret in the job's folder."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
-import fcntl
+import errno
 import io
 import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from livchat_cli import collection, processes
+from livchat_cli import collection
 from livchat_cli.errors import LivchatError
-from livchat_cli.events import Listener, Redactor, progress
+from livchat_cli.events import Kind, Listener, Progress, Redactor, progress
 from livchat_cli.failures import Failures
+from livchat_cli.jobs import JobFolder, Status, now
 
-# How many finished jobs keep their record and log.
-JOBS_KEPT = 50
+collection.activate()
+
+from ansible_collections.livchat.setup.plugins.plugin_utils import _processes as processes  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home, writing  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Turns  # noqa: E402
+
 # After an interruption Ansible gets this long to end its workers before they are killed.
 _GRACE = 2.0
 _UNMATCHED = re.compile(r"Could not match supplied host pattern, ignoring: (\S+)")
 _INVENTORY = "plugin: livchat.setup.hetzner\n"
 
 
-class Job:
-    """One run of one playbook. `cancel` may be called from any thread.
+class Run:
+    """One run of one playbook, for the job whose folder it is given. `cancel` may be called from any thread.
 
     What ansible-runner offers for variables and environment ends up in files and arguments that outlive the run, so
     neither is used: extra-vars go through a file of mode 0600 that is gone when the run is.
     """
 
-    def __init__(self, home: Path, operation: str, listener: Listener | None = None) -> None:
-        moment = datetime.datetime.now(datetime.UTC)
-        self.id = f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self.folder = home / "jobs" / self.id
+    def __init__(
+        self, home: Path, folder: JobFolder, operation: str, redact: Redactor, listener: Listener | None = None
+    ) -> None:
         self._home = home
+        self._folder = folder
         self._operation = operation
+        self._redact = redact
         self._listener = listener
-        self._started = moment
         self._failures = Failures()
         self._result: Any = None
         self._ended = False
         self._cancelled = threading.Event()
+        self._timed_out = False
         self._deadline = 0.0
+        self._begun = False
         self._pid: int | None = None
-        self._victims: set[int] = set()
         self._events: TextIO = io.StringIO()
 
-    def run(self, playbook: str, extra_vars: Mapping[str, Any], inventory: str | None = None) -> Any:
+    def run(
+        self,
+        playbook: str,
+        extra_vars: Mapping[str, Any],
+        inventory: str | None = None,
+        servers: Collection[str] = (),
+    ) -> Any:
         """What the playbook handed over as `livchat_result`.
 
         `playbook` is a name such as livchat.setup.status, or a file; `inventory` replaces the operator's servers.
+        `servers` names those that it changes: it begins when no other job of this home changes any of them.
 
         Raises:
-            LivchatError: the error of the task that failed, SERVER_UNKNOWN, or INTERRUPTED.
+            LivchatError: the failed task's error, SERVER_UNKNOWN, HOME_UNWRITABLE, JOB_TIMEOUT, or INTERRUPTED.
         """
-        redact = Redactor(_texts(extra_vars))
-        with self._workspace() as work:
-            self._record("running")
+        with writing(str(self._home)):
+            rc, log = None, ""
             try:
-                with _open(self.folder / "events.jsonl") as self._events:
-                    rc, log = self._execute(work, playbook, extra_vars, inventory)
-            except BaseException:
-                self._record("failed")
-                raise
-            self._keep_log(redact(log))
-            error = self._verdict(rc, log, extra_vars)
-            if error:
+                with (
+                    self._workspace() as work,
+                    self._folder.open("events.jsonl") as self._events,
+                    self._turn(servers),
+                ):
+                    if not self._cancelled.is_set():
+                        self._begun = True
+                        self._folder.update(status=Status.RUNNING, started_at=now())
+                        rc, log = self._execute(work, playbook, extra_vars, inventory)
+            except KeyboardInterrupt:
+                # While it waited for its turn; from then on the run itself sees to it.
+                self.cancel()
+            with contextlib.suppress(OSError):
+                self._folder.write("log", self._redact(log))
+            if error := self._verdict(rc, log, extra_vars):
                 # A task may quote what it was given.
-                error = LivchatError(error.code, redact(error.message), redact(error.details), error.retry_after)
-                self._record("cancelled" if error.code == "INTERRUPTED" else "failed", error)
-                raise error
-            self._record("successful")
-        return self._result
+                raise LivchatError(
+                    error.code, self._redact(error.message), self._redact(error.details), error.retry_after
+                )
+        return self._redact(self._result)
 
-    def cancel(self) -> None:
+    def cancel(self, timed_out: bool = False) -> None:
         """Ends the run: asks Ansible, which ends its workers; what is left after a moment is killed."""
         if self._cancelled.is_set():
             return
+        self._timed_out = timed_out
         self._deadline = time.monotonic() + _GRACE
         if self._pid:
-            # Workers lead sessions of their own: once their parent is gone, nothing tells that they were ours.
-            self._victims = processes.descendants(self._pid)
             processes.send(self._pid, signal.SIGTERM)
         self._cancelled.set()
 
     # --- the run
+    def _turn(self, servers: Collection[str]) -> contextlib.AbstractContextManager[None]:
+        if not servers:
+            return contextlib.nullcontext()
+        where = ", ".join(sorted(servers))
+
+        def say(text: str) -> None:
+            self._tell(time.time(), Progress(Kind.NOTE, where, "", text))
+
+        return Turns(Home(str(self._home))).turn(self._folder.id, self._operation, servers, say, self._cancelled.is_set)
+
     def _execute(
         self, work: Path, playbook: str, extra_vars: Mapping[str, Any], inventory: str | None
     ) -> tuple[int | None, str]:
@@ -126,7 +151,7 @@ class Job:
             except Exception as error:
                 crash.append(error)
 
-        thread = threading.Thread(target=run, name=f"job-{self.id}", daemon=True)
+        thread = threading.Thread(target=run, name=f"job-{self._folder.id}", daemon=True)
         thread.start()
         while thread.is_alive():
             try:
@@ -134,11 +159,13 @@ class Job:
             except KeyboardInterrupt:
                 self.cancel()
             if self._cancelled.is_set() and time.monotonic() > self._deadline:
-                for pid in self._victims | ({self._pid} if self._pid else set()):
-                    processes.send(pid, signal.SIGKILL)
-                thread.join(1)
                 break
+        if self._cancelled.is_set() or crash:
+            processes.end(self._folder.id)
+            thread.join(1)
         log = _read(Path(runner.config.artifact_dir) / "stdout")
+        if crash and isinstance(crash[0], OSError) and crash[0].errno in (errno.ENOSPC, errno.EDQUOT):
+            raise crash[0]
         if crash:
             raise LivchatError("RUNNER_FAILED", f"ansible-runner: {crash[0]}") from crash[0]
         return runner.rc, log
@@ -164,7 +191,7 @@ class Job:
             "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
             "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
             "LIVCHAT_HOME": str(self._home),
-            "LIVCHAT_JOB": self.id,
+            processes.VARIABLE: self._folder.id,
             # ansible-playbook stands beside the interpreter also when nobody activated its environment.
             "PATH": f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}",
         }
@@ -177,20 +204,21 @@ class Job:
 
     def _on_event(self, event: dict[str, Any]) -> bool:
         self._pid = event.get("pid") or self._pid
-        if self._cancelled.is_set() and not self._victims and self._pid:
-            # Cancelled before the first event told which process it is.
-            self._victims = processes.descendants(self._pid)
-            processes.send(self._pid, signal.SIGTERM)
         self._failures.add(event)
         if event.get("event") == "playbook_on_stats":
             self._ended = True
             self._result = ((event.get("event_data") or {}).get("artifact_data") or {}).get("livchat_result")
         if step := progress(event):
-            self._events.write(json.dumps({"at": event.get("created"), **asdict(step)}) + "\n")
-            if self._listener:
-                self._listener(step)
+            self._tell(event.get("created"), step)
         # False: ansible-runner shall not keep the event in a file.
         return False
+
+    def _tell(self, at: Any, step: Progress) -> None:
+        # A full disk is no reason to stop half way.
+        with contextlib.suppress(OSError):
+            self._events.write(json.dumps({"at": at, **asdict(step)}) + "\n")
+        if self._listener:
+            self._listener(step)
 
     def _on_status(self, work: Path) -> Any:
         def handler(data: dict[str, Any], runner_config: Any) -> None:
@@ -206,8 +234,12 @@ class Job:
 
     def _verdict(self, rc: int | None, log: str, extra_vars: Mapping[str, Any]) -> LivchatError | None:
         if self._cancelled.is_set():
-            message = f"{self._operation} was interrupted; what it had begun may be half done, run it again to finish"
-            return LivchatError("INTERRUPTED", message, {"job": self.id})
+            left = "what it had begun may be half done, run it again to finish"
+            left = left if self._begun else "it had not begun yet"
+            if self._timed_out:
+                message = f"{self._operation} took too long and was ended; {left}"
+                return LivchatError("JOB_TIMEOUT", message, {"job": self._folder.id})
+            return LivchatError("INTERRUPTED", f"{self._operation} was interrupted; {left}", {"job": self._folder.id})
         unmatched = _UNMATCHED.findall(" ".join(log.split()))
         if unmatched and "target" in extra_vars:
             message = f"there is no server {', '.join(unmatched)}; `livchat-setup server list` shows them"
@@ -215,73 +247,25 @@ class Job:
         if rc == 0 and self._ended:
             return None
         error = self._failures.error(log)
-        details = {**error.details, "job": self.id, "log": str(self.folder / "log")}
+        details = {**error.details, "job": self._folder.id, "log": str(self._folder.path / "log")}
         return LivchatError(error.code, error.message, details, error.retry_after)
 
-    # --- the job's folder
     @contextlib.contextmanager
     def _workspace(self) -> Iterator[Path]:
-        for folder in (self._home, self.folder.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._bury_dead()
-        self.folder.mkdir(mode=0o700)
-        with _open(self.folder / "lock") as lock:
-            # Held while the run lives, and let go of by the system when it dies.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            work = self.folder / "run"
-            work.mkdir(mode=0o700)
-            try:
-                yield work
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
-                self._forget_old()
-
-    def _bury_dead(self) -> None:
-        """What runs that were killed left behind: folders with variables in them, records that say `running`."""
-        for work in self.folder.parent.glob("*/run"):
-            with contextlib.suppress(OSError), (work.parent / "lock").open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(work)
-                record = json.loads((work.parent / "job.json").read_text())
-                _replace(work.parent / "job.json", {**record, "status": "killed"})
-
-    def _record(self, status: str, error: LivchatError | None = None) -> None:
-        record = {
-            "id": self.id,
-            "operation": self._operation,
-            "status": status,
-            "started_at": self._started.isoformat(timespec="seconds"),
-            "finished_at": None
-            if status == "running"
-            else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "error": error.to_dict() if error else None,
-        }
-        _replace(self.folder / "job.json", record)
-
-    def _keep_log(self, log: str) -> None:
-        _write(self.folder / "log", log)
-
-    def _forget_old(self) -> None:
-        for old in sorted(self.folder.parent.iterdir())[:-JOBS_KEPT]:
-            # One that still runs has its workspace.
-            if not (old / "run").exists():
-                shutil.rmtree(old, ignore_errors=True)
-
-
-def _open(path: Path) -> TextIO:
-    """A new file, written line by line, that only its owner may read, at no moment otherwise."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    return os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
+        work = self._folder.path / "run"
+        work.mkdir(mode=0o700)
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _write(path: Path, text: str) -> Path:
-    with _open(path) as handle:
+    """A new file that only its owner may read, at no moment otherwise."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
         handle.write(text)
     return path
-
-
-def _replace(path: Path, record: Mapping[str, Any]) -> None:
-    _write(path.with_suffix(".tmp"), json.dumps(record) + "\n").replace(path)
 
 
 def _read(path: Path) -> str:
@@ -289,9 +273,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _texts(extra_vars: Mapping[str, Any]) -> Iterator[str]:
-    """Values that may be secrets: those of variables for applications. Names of servers and the like are not."""
-    for values in (extra_vars.get("variables") or {}).values():
-        yield from (str(one) for one in (values.values() if isinstance(values, Mapping) else [values]))

@@ -67,6 +67,14 @@ def _servers(console: Console, result: list[dict[str, Any]]) -> None:
     _table(console, rows, ["name", "ip_address", "status", "provider", "domain", "applications"])
 
 
+def _jobs(console: Console, result: list[dict[str, Any]]) -> None:
+    if not result:
+        _line(console, "no jobs yet")
+        return
+    rows = [{**one, "error": (one["error"] or {}).get("code", "")} for one in result]
+    _table(console, rows, ["id", "operation", "servers", "status", "principal", "created_at", "finished_at", "error"])
+
+
 def _plans(console: Console, result: list[dict[str, Any]]) -> None:
     for plan in result:
         _line(console, f"{plan['server']} ({plan.get('domain', '')}):")
@@ -143,5 +151,6 @@ _SPECIAL: dict[str, Callable[[Console, Any], None]] = {
     "status": _status,
     "logs": _logs,
     "exec": _ran,
+    "jobs.list": _jobs,
     "doctor": _doctor,
 }

@@ -24,17 +24,18 @@ class ActionModule(LivchatAction):
         if arguments["state"] == "absent":
             return {"changed": self._forget(name, path), "path": path}
         kept = self.vault.get(f"ssh_keys/{name}")
-        on_disk = os.path.exists(path)
         private = kept or self._make(arguments["type"])
         public = _public(private)
+        files = {path: private, f"{path}.pub": f"{public} {name}\n"}
+        missing = [one for one in files if not os.path.exists(one)]
         if not self.check_mode:
             # First the vault, then the disk: a key that was registered somewhere can then always be had again.
             self.vault.set(f"ssh_keys/{name}", private)
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            if not on_disk:
-                self.home.write(os.path.join("ssh_keys", name), private)
-                self.home.write(os.path.join("ssh_keys", f"{name}.pub"), f"{public} {name}\n")
-        return {"changed": kept is None or not on_disk, "public_key": public, "path": path}
+            with self.home.lock():
+                for one in missing:
+                    self.home.write(os.path.relpath(one, self.home.path), files[one])
+        made = kept is None
+        return {"changed": made or bool(missing), "created": made, "public_key": public, "path": path}
 
     def _forget(self, name: str, path: str) -> bool:
         there = os.path.exists(path) or self.vault.get(f"ssh_keys/{name}") is not None

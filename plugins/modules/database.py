@@ -104,6 +104,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._alone import GaveWay, be_alone, give_way
 from ..module_utils._errors import LivchatError, fail
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -149,6 +150,7 @@ class DatabaseService:
             except LivchatError:
                 if time.monotonic() > deadline:
                     raise
+                give_way()
                 time.sleep(0.5)
 
 
@@ -320,6 +322,8 @@ def main():
     try:
         for wanted in module.params["databases"]:
             check_input(wanted)
+        if not module.check_mode:
+            be_alone()
         for wanted in module.params["databases"]:
             label = f"{wanted['engine']} {wanted['service']} {wanted['user']}"
             if module.params["only"] is not None and label not in module.params["only"]:
@@ -336,6 +340,8 @@ def main():
                 created.append(label)
     except LivchatError as error:
         fail(module, error, created=created)
+    except GaveWay as error:
+        module.fail_json(msg=str(error))
     module.exit_json(changed=bool(made), made=made, created=created)
 
 

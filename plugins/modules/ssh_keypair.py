@@ -45,6 +45,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+created:
+  description: Whether the key is new, and not one that the vault had.
+  returned: when state is present
+  type: bool
 public_key:
   description: The public key as OpenSSH writes it.
   returned: when state is present

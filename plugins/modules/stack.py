@@ -102,6 +102,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._alone import GaveWay, be_alone, give_way
 from ..module_utils._engine import EngineClient
 from ..module_utils._errors import LivchatError, fail
 
@@ -147,11 +148,13 @@ class Stacks:
                     f"{', '.join(names(changing))}: {error.message}. Everything was put back.",
                     error.details,
                 ) from error
-            for stack in changing:
-                self._prune("secrets", stack)
-                self._prune("configs", stack)
         elif not self._module.check_mode:
             self._wait(self._left_over(services))
+        if not self._module.check_mode:
+            # Also of those that are as wanted: the run that made them so may have been killed before it came to this.
+            for stack in stacks:
+                self._prune("secrets", stack)
+                self._prune("configs", stack)
         return {"changed": bool(changing), "stacks": names(changing), "diff": diff}
 
     def _start(self, stacks):
@@ -176,18 +179,22 @@ class Stacks:
         }
 
     def absent(self, stacks):
-        services = self._services()
-        here = [stack for stack in stacks if any(self._stack_of(one) == stack["name"] for one in services.values())]
+        running = {self._stack_of(one) for one in self._services().values()}
+        # A removal that was interrupted may have left nothing but these.
+        kept = {kind: [stack["name"] for stack in stacks if self._kept(kind, stack)] for kind in ("secrets", "configs")}
+        here = [stack for stack in stacks if stack["name"] in {*running, *kept["secrets"], *kept["configs"]}]
         if here and not self._module.check_mode:
             for stack in here:
-                self._run(["docker", "stack", "rm", stack["name"]])
+                if stack["name"] in running:
+                    self._run(["docker", "stack", "rm", stack["name"]])
             while any(self._tasks(stack["name"]) for stack in here):
                 if time.monotonic() > self._deadline:
                     raise LivchatError("STACK_REMOVAL_TIMEOUT", f"{', '.join(names(here))}: tasks do not end")
+                give_way()
                 time.sleep(0.3)
             for stack in here:
-                self._prune("secrets", dict(stack, objects={}))
-                self._prune("configs", dict(stack, objects={}))
+                self._prune("secrets", stack)
+                self._prune("configs", stack)
         return {"changed": bool(here), "stacks": names(here)}
 
     # --- what is there
@@ -294,6 +301,7 @@ class Stacks:
             if waiting and time.monotonic() > self._deadline:
                 raise LivchatError("STACK_DEPLOY_FAILED", f"not healthy in time: {', '.join(sorted(waiting))}")
             if waiting:
+                give_way()
                 time.sleep(0.3)
 
     @staticmethod
@@ -353,9 +361,12 @@ class Stacks:
 
     def _prune(self, kind, stack):
         """Earlier secrets or configs of the stack."""
-        for one in self._engine.get(f"/{kind}", filters={"label": [f"{INSTANCE_LABEL}={stack['name']}"]}):
+        for one in self._kept(kind, stack):
             if one["Spec"]["Name"] not in stack[kind]:
                 self._forget(f"/{kind}/{one['ID']}")
+
+    def _kept(self, kind, stack):
+        return self._engine.get(f"/{kind}", filters={"label": [f"{INSTANCE_LABEL}={stack['name']}"]})
 
     def _forget(self, path):
         try:
@@ -402,10 +413,14 @@ def main():
             stack["phases"] = stack["phases"] or [sorted(services)]
             hashes = {service["deploy"]["labels"]["livchat.definition"] for service in services.values()}
             stack["definition_hash"] = hashes.pop() if len(hashes) == 1 else ""
+        if not module.check_mode:
+            be_alone()
         worker = Stacks(module, EngineClient())
         module.exit_json(**(worker.present if module.params["state"] == "present" else worker.absent)(stacks))
     except LivchatError as error:
         fail(module, error)
+    except GaveWay as error:
+        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":

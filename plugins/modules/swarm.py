@@ -63,6 +63,7 @@ made:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._alone import be_alone
 from ..module_utils._engine import EngineClient
 from ..module_utils._errors import LivchatError, fail
 
@@ -120,6 +121,8 @@ def main():
         supports_check_mode=True,
     )
     try:
+        if not module.check_mode:
+            be_alone()
         made = Swarm(module, EngineClient()).ensure()
     except LivchatError as error:
         fail(module, error)

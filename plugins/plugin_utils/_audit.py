@@ -71,11 +71,19 @@ class Audit:
         self._home.append(FILE, json.dumps(line, sort_keys=False, ensure_ascii=False))
 
     def lines(self) -> list[dict[str, t.Any]]:
-        """What is in the log, oldest first; a line cut by a full disk is left out."""
+        """What is in the log, oldest first; a line cut by a full disk, or by the end of its writer, is left out."""
         result = []
-        for line in (self._home.read(FILE) or "").splitlines():
+        for line in self._raw().splitlines():
             try:
                 result.append(json.loads(line))
             except ValueError:
                 continue
         return result
+
+    def _raw(self) -> bytes:
+        # Not as text: a line may end in the middle of a character.
+        try:
+            with open(self._home.file(FILE), "rb") as handle:
+                return handle.read()
+        except FileNotFoundError:
+            return b""

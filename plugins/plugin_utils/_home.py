@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -20,6 +21,9 @@ from ..module_utils._errors import LivchatError
 BACKUPS = 10
 # A change takes milliseconds; who waits longer than this waits for something that hangs.
 LOCK_PATIENCE = 30.0
+# What a file is called while it is written, and where such are.
+_TEMPORARY = ".tmp"
+_FOLDERS = ("ssh_keys", "turns")
 
 
 class Home:
@@ -34,9 +38,10 @@ class Home:
 
     def make(self) -> None:
         """Makes the folder, and closes one that others can look into."""
-        os.makedirs(self.path, mode=0o700, exist_ok=True)
-        if os.stat(self.path).st_mode & 0o077:
-            os.chmod(self.path, 0o700)
+        with writing(self.path):
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            if os.stat(self.path).st_mode & 0o077:
+                os.chmod(self.path, 0o700)
 
     @contextlib.contextmanager
     def lock(self, patience: float = LOCK_PATIENCE) -> t.Iterator[None]:
@@ -47,7 +52,9 @@ class Home:
         """
         self.make()
         deadline = time.monotonic() + patience
-        with open(self.file(".lock"), "w") as handle:
+        with writing(self.file(".lock")):
+            handle = os.fdopen(os.open(self.file(".lock"), os.O_WRONLY | os.O_CREAT, 0o600), "w")
+        with handle:
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,6 +64,7 @@ class Home:
                         message = f"another process has been changing {self.path} for {patience:g} s; try again"
                         raise LivchatError("HOME_LOCKED", message, {"home": self.path}, retry_after=10) from error
                     time.sleep(0.02)
+            self._sweep()
             yield
 
     def read(self, name: str) -> str | None:
@@ -77,39 +85,55 @@ class Home:
             raise LivchatError("HOME_UNREADABLE", message, {"file": self.file(name)}) from error
 
     def write(self, name: str, text: str) -> None:
-        """Replaces a file at once: after a crash it holds the old text or the new, never a part."""
+        """Replaces a file at once: after a crash it holds the old text or the new, never a part.
+
+        Raises:
+            LivchatError: HOME_UNWRITABLE, such as on a full disk; the file is as it was.
+        """
         self.make()
         target = self.file(name)
         folder = os.path.dirname(target)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        if os.path.exists(target):
-            self._back_up(name)
-        temporary = f"{target}.{os.getpid()}.tmp"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-                handle.write(text)
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
-        place = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(place)
-        finally:
-            os.close(place)
+        temporary = f"{target}.{os.getpid()}{_TEMPORARY}"
+        with writing(target):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+                    handle.write(text)
+                    handle.flush()
+                    os.fsync(handle.fileno())
+                if os.path.exists(target):
+                    self._back_up(name)
+                os.replace(temporary, target)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary)
+                raise
+            place = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(place)
+            finally:
+                os.close(place)
 
     def append(self, name: str, line: str) -> None:
-        """Adds a line in one write, so that lines of several processes never mix."""
+        """Adds a line in one write, so that lines of several processes never mix.
+
+        Raises:
+            LivchatError: HOME_UNWRITABLE
+        """
         self.make()
-        descriptor = os.open(self.file(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.write(descriptor, (line.replace("\n", " ") + "\n").encode())
-        finally:
-            os.close(descriptor)
+        with writing(self.file(name)):
+            descriptor = os.open(self.file(name), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                size = os.fstat(descriptor).st_size
+                # What a killed process or a full disk cut off is a line of its own, not the beginning of this one.
+                cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+                text = ("\n" if cut else "") + line.replace("\n", " ") + "\n"
+                encoded = text.encode()
+                if os.write(descriptor, encoded) < len(encoded):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(descriptor)
 
     def damaged(self, name: str, why: str, good: t.Callable[[str], object] | None = None) -> LivchatError:
         """The error for a file that cannot be understood. It names the newest good backup and leaves the file alone.
@@ -148,6 +172,36 @@ class Home:
 
     def _back_up(self, name: str) -> None:
         os.makedirs(self.file("backups"), mode=0o700, exist_ok=True)
-        shutil.copy2(self.file(name), self.file("backups", f"{self._backup_prefix(name)}{time.time_ns()}"))
+        backup = self.file("backups", f"{self._backup_prefix(name)}{time.time_ns()}")
+        try:
+            # The file is about to be replaced, not changed: its content may stay where it is, and needs no room.
+            os.link(self.file(name), backup)
+        except OSError:
+            # Not every file system knows links.
+            shutil.copy2(self.file(name), backup)
         for old in self.backups(name)[:-BACKUPS]:
             os.unlink(old)
+
+    def _sweep(self) -> None:
+        """Removes what writers left that were killed; who holds the lock is the only writer that lives."""
+        for folder in (self.path, *(self.file(one) for one in _FOLDERS)):
+            for name in os.listdir(folder) if os.path.isdir(folder) else ():
+                if name.endswith(_TEMPORARY):
+                    with contextlib.suppress(OSError):
+                        os.unlink(os.path.join(folder, name))
+
+
+@contextlib.contextmanager
+def writing(path: str) -> t.Iterator[None]:
+    """What the system says against writing, as an error of ours.
+
+    Raises:
+        LivchatError: HOME_UNWRITABLE
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        cure = "make room on its disk" if full else "check its owner, its rights and its disk"
+        message = f"{path} cannot be written: {error.strerror}; {cure}, then run the same again"
+        raise LivchatError("HOME_UNWRITABLE", message, {"file": path, "reason": error.strerror}) from error

@@ -35,6 +35,12 @@ DEFAULTS: dict[str, t.Any] = {
     "docker.registry_mirrors": [],
     "docker.insecure_registries": [],
     "vault.password_file": "",
+    "mcp.model_may_destroy": False,
+    "webhooks.urls": [],
+    "webhooks.events": ["*"],
+    "api.calls_per_hour": 1000,
+    "api.server_creations_per_hour": 5,
+    "api.refusals_per_minute": 30,
 }
 ALLOWED: dict[str, tuple[str, ...]] = {
     "general.default_provider": ("hetzner",),
@@ -51,8 +57,11 @@ def check(key: str, value: t.Any) -> None:
         hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(DEFAULTS)}."
         raise LivchatError("SETTING_INVALID", f"config.yaml: there is no setting {key}.{hint}", {"key": key})
     wanted = type(DEFAULTS[key])
-    if not isinstance(value, wanted) or (wanted is list and not all(isinstance(one, str) for one in value)):
-        name = {"str": "a text", "list": "a list of texts"}[wanted.__name__]
+    # For Python, true is a number as well.
+    right = isinstance(value, wanted) and not (wanted is int and (isinstance(value, bool) or value < 1))
+    if not right or (wanted is list and not all(isinstance(one, str) for one in value)):
+        kinds = {"str": "a text", "list": "a list of texts", "int": "a whole number above 0", "bool": "true or false"}
+        name = kinds[wanted.__name__]
         raise LivchatError("SETTING_INVALID", f"config.yaml: {key} must be {name}, not {value!r}", {"key": key})
     if key in ALLOWED and value not in ALLOWED[key]:
         raise LivchatError(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from livchat_cli import commands, home
-from livchat_cli.executor import Executor
+from livchat_cli.client import Client
 from livchat_cli.main import main
 from livchat_cli.operations import OPERATIONS
 
@@ -29,12 +29,13 @@ def performed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]
     """Operations that would have run, with their extra-vars."""
     done: list[tuple[str, dict[str, Any]]] = []
 
-    def perform(self: Executor, operation: Any, parameters: Any, listener: Any = None) -> Any:
+    def perform(self: Client, operation: Any, values: Any, listener: Any = None) -> Any:
+        parameters = operation.parse(values)
         operation.check_confirmed(parameters)
         done.append((operation.name, operation.extra_vars(parameters)))
         return []
 
-    monkeypatch.setattr(Executor, "perform", perform)
+    monkeypatch.setattr(Client, "perform", perform)
     return done
 
 
@@ -113,7 +114,7 @@ def test_a_defect_shows_no_traceback_and_no_text(
     def perform(*_: Any) -> None:
         raise RuntimeError("canary-secret")
 
-    monkeypatch.setattr(Executor, "perform", perform)
+    monkeypatch.setattr(Client, "perform", perform)
     assert main(["status"]) == 1
     captured = capsys.readouterr()
     assert "INTERNAL_ERROR" in captured.err and "RuntimeError" in captured.err
