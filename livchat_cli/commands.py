@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from livchat_cli.parameters import Parameters
 
 _GROUPS = {
-    "server": "Servers: create, adopt, set up, list, show, destroy.",
+    "server": "Servers: create, adopt, set up, list, show, destroy, and what that would lose.",
     "app": "Applications: plan, install, list, uninstall.",
     "catalog": "What can be installed.",
     "dns": "DNS records: set, list, remove, check.",
@@ -66,7 +66,8 @@ def _confirmed(operation: Operation, values: Mapping[str, Any], yes: bool) -> Pa
     elif console.interactive():
         if operation.preview:
             _show_first(operation, values)
-        console.note(f"{operation.summary}.")
+        else:
+            console.note(f"{operation.summary}.")
         typed = typer.prompt(f"Type the name {name} to go on", default="", show_default=False, err=True)
     else:
         message = f"{operation.name} cannot be undone; confirm with --confirm-name {name} or --yes"

@@ -103,6 +103,14 @@ Variables = dict[
     Annotated[str, Field(pattern=_INSTANCE)],
     dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], str],
 ]
+KeyType = Annotated[
+    Literal["ed25519", "rsa"] | None,
+    Field(
+        description="Kind of its SSH key, ed25519 when none is named; rsa has 4096 bits",
+        examples=["rsa"],
+        json_schema_extra=hints("ed25519, rsa"),
+    ),
+]
 AppVariables = Annotated[
     Variables,
     Field(
@@ -165,10 +173,7 @@ class Machine(Parameters):
             json_schema_extra=hints("KEY=VALUE of letters, digits and ._-, 63 at most each", option="--label"),
         ),
     ] = {}
-    key_type: Annotated[
-        Literal["ed25519", "rsa"],
-        Field(description="Kind of its SSH key; rsa has 4096 bits", json_schema_extra=hints("ed25519, rsa")),
-    ] = "ed25519"
+    key_type: KeyType = None
 
 
 class ServerCreate(Machine):
@@ -201,10 +206,10 @@ class ServerAdopt(Parameters):
     address: Annotated[
         str,
         Field(
-            pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$",
-            description="IP address or host name",
-            examples=["203.0.113.7"],
-            json_schema_extra=hints("an IP address or a host name"),
+            pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+            description="IPv4 address or host name",
+            examples=["203.0.113.7", "vps.example.net"],
+            json_schema_extra=hints("an IPv4 address or a host name"),
         ),
     ]
     user: Annotated[
@@ -226,8 +231,13 @@ class ServerAdopt(Parameters):
         ),
     ] = None
     domain: Annotated[
-        Domain | None, Field(description="Base domain of the server's applications", examples=["prod.example.com"])
+        Domain | None,
+        Field(
+            description="Base domain of the server's applications; NAME in the zone of the settings when none is given",
+            examples=["prod.example.com"],
+        ),
     ] = None
+    key_type: KeyType = None
 
 
 class ServerSetup(Parameters):

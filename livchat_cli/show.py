@@ -68,26 +68,54 @@ def _servers(console: Console, result: list[dict[str, Any]]) -> None:
     if not result:
         _line(console, "no servers; `livchat-setup server create NAME --domain DOMAIN` makes one")
         return
-    rows = [{**one, "domain": (one.get("metadata") or {}).get("domain", "")} for one in result]
-    _table(console, rows, ["name", "ip_address", "status", "provider", "domain", "applications"])
+    rows = []
+    for one in result:
+        metadata = one.get("metadata") or {}
+        rows.append({**one, "domain": metadata.get("domain", ""), "set_up": metadata.get("setup_at", "")[:10]})
+    _table(console, rows, ["name", "ip_address", "status", "provider", "domain", "set_up", "applications"])
 
 
 def _server(console: Console, result: dict[str, Any]) -> None:
-    plain = {key: value for key, value in result.items() if key not in ("facts", "docker", "installed", "metadata")}
-    docker = result["docker"]
+    facts, docker, setup, metadata = result["facts"], result["docker"], result["setup"], result["metadata"]
+    system, swarm = facts.get("os") or {}, docker.get("swarm") or {}
+    role = "a manager of its Swarm" if swarm.get("is_manager") else "in a Swarm" if swarm.get("active") else "no Swarm"
     about = {
-        **plain,
-        **{key: value for key, value in result["metadata"].items() if value not in ("", {}, None)},
-        "system": " ".join(str(result["facts"].get("os", {}).get(key, "")) for key in ("id", "version")).strip(),
-        "docker": docker.get("version", "not installed") if result["reachable"] else "",
-        "swarm": bool(docker.get("swarm", {}).get("active")) if result["reachable"] else "",
+        "name": result["name"],
+        "provider": result["provider"],
+        "status": result["status"],
+        "address": result["ip_address"],
+        "domain": result["domain"],
+        "login": f"{metadata.get('user', 'root')}, port {metadata.get('port', 22)}",
+        "type": ", ".join(metadata[key] for key in ("server_type", "location", "image") if metadata.get(key)),
+        "labels": metadata.get("labels"),
+        "created": result["created_at"],
+        "resources": result["resources"],
+        "set up": f"{setup['state']} {setup['at']}".strip(),
+        "system": " ".join(str(system.get(key, "")) for key in ("id", "version", "architecture")).strip(),
+        "free": {key: facts[key] for key in ("memory_free_mb", "disk_free_gb") if key in facts},
+        "docker": f"{docker.get('version') or 'not installed'}, {role}" if result["reachable"] else "",
+        "answers": "yes" if result["reachable"] else f"no: {result['unreachable']}",
     }
-    _any(console, {key: value for key, value in about.items() if value not in ("", [], None)})
-    if not result["reachable"]:
-        _line(console, "It does not answer over SSH: what runs on it is not known.")
-    elif result["installed"]:
+    _any(console, {key: value for key, value in about.items() if value})
+    installed, known = result["installed"], result["applications"]
+    if installed:
         _line(console, "")
-        _table(console, result["installed"], ["instance", "app", "version", "running", "wanted", "volumes", "domains"])
+        _table(console, installed, ["instance", "app", "version", "running", "wanted", "volumes", "domains"])
+    elif known and not result["reachable"]:
+        _line(console, f"remembered applications: {_text(known)}")
+
+
+def _destroyed(console: Console, result: dict[str, Any]) -> None:
+    name = result["name"]
+    if not result["changed"]:
+        _line(console, f"nothing was known of a server {name}")
+    elif result["adopted"]:
+        kept = "" if result["key_removed"] else "; the public key of livchat.setup is still let in there"
+        _line(console, f"{name} is forgotten; the server itself stays as it is{kept}")
+    else:
+        _line(console, f"{name} is deleted")
+    if result["dns_records"]:
+        _line(console, f"  removed DNS records: {_text(result['dns_records'])}")
 
 
 def _plans(console: Console, result: list[dict[str, Any]]) -> None:
@@ -212,6 +240,8 @@ _SPECIAL: dict[str, Callable[[Console, Any], None]] = {
     "server.list": _servers,
     "server.show": _server,
     "launch": _launched,
+    "server.loss": _plans,
+    "server.destroy": _destroyed,
     "app.plan": _plans,
     "app.install": _installed,
     "app.uninstall": _removed,

@@ -65,9 +65,14 @@ class ActionModule(LivchatAction):
 
     def _changes(self, server: str, arguments: dict[str, t.Any]) -> list[tuple[str, str, dict[str, t.Any]]]:
         changes: list[tuple[str, str, dict[str, t.Any]]] = []
+        tree = self.state.load()
         if arguments["record"]:
-            changes.append(("servers", server, {"name": server, **arguments["record"]}))
-        known = self.state.load()["applications"]
+            record = {"name": server, **arguments["record"]}
+            if "metadata" in record:
+                # Who sets one field of it does not know the others.
+                record["metadata"] = {**tree["servers"].get(server, {}).get("metadata", {}), **record["metadata"]}
+            changes.append(("servers", server, record))
+        known = tree["applications"]
         for entry in arguments["applications"]:
             key = f"{server}/{entry['instance']}"
             changes.append(("applications", key, _application(server, entry, known.get(key, {}))))

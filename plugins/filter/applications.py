@@ -27,43 +27,14 @@ RETURN = r"""
 _value:
   description: >-
     Of each application its instance, app, version, the number of services, of tasks that run and that are wanted,
-    and its volumes and host names.
+    its volumes, host names, and the instances that it depends on.
   type: list
   elements: dict
 """
 
-import re
 import typing as t
 
-_HOST_RULE = re.compile(r"Host\(`([^`]+)`\)")
-
-
-def applications(facts: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    stacks: dict[str, list[dict[str, t.Any]]] = {}
-    for service in facts.get("services") or []:
-        if "livchat.app" in service["labels"]:
-            stacks.setdefault(service["stack"], []).append(service)
-    return [
-        {
-            "instance": stack,
-            "app": services[0]["labels"]["livchat.app"],
-            "version": services[0]["labels"].get("livchat.version", ""),
-            "services": len(services),
-            "running": sum(one["running"] for one in services),
-            "wanted": sum(one["replicas"] for one in services),
-            # A stack's volumes are called after it; no name of an instance holds an underscore.
-            "volumes": [one for one in facts.get("volumes") or [] if one.startswith(f"{stack}_")],
-            "domains": sorted(
-                {
-                    host
-                    for one in services
-                    for label in one["labels"].values()
-                    for host in _HOST_RULE.findall(str(label))
-                }
-            ),
-        }
-        for stack, services in sorted(stacks.items())
-    ]
+from ..plugin_utils._applications import applications
 
 
 class FilterModule:

@@ -11,7 +11,11 @@ short_description: The operator's servers, at Hetzner and adopted ones
 description:
   - Lists the servers of a Hetzner Cloud project that carry the label C(managed-by=livchat-setup), and the servers in
     C(state.json) that were adopted from elsewhere.
-  - All are in the group C(livchat). Further groups are C(location_X), C(type_X), C(status_X), C(app_X), C(label_K_V).
+  - All are in the group C(livchat). Further groups are C(location_X), C(type_X), C(status_X), C(label_K_V), C(app_X)
+    for each installed app, and C(instance_X) for each instance of one. What is not a letter, a digit or an underscore
+    becomes an underscore in the name of a group.
+  - The variables of a host are C(livchat_server), which has all fields of a server, C(server_domain), and what Ansible
+    needs to reach it.
   - Asks the provider once per 50 servers, and not at all while the cache is warm. It asks again, as long as the setting
     C(general.api_patience) says, while the provider asks to wait, has a fault or does not answer.
 notes:
@@ -75,6 +79,8 @@ SELECTOR = "managed-by=livchat-setup"
 PER_PAGE = 50
 # Seconds for one answer.
 TIMEOUT = 30
+# Of an adopted server, unless the index knows it.
+UNSAID = {"resources": {}, "created_at": "", "ssh_key_id": "", "applications": []}
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -92,10 +98,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._home = Home(self.get_option("livchat_home"))
             state = State(self._home).load()
             for server in self._at_provider(path, cache):
-                self._add(self._described(server, state))
+                self._add(self._described(server, state), state)
             for name, server in sorted(state["servers"].items()):
                 if server.get("provider") == "adopted":
-                    self._add({**server, "name": name})
+                    self._add({**UNSAID, **server, "name": name}, state)
         except LivchatError as error:
             _hand_over(error)
             raise AnsibleParserError(str(error)) from error
@@ -190,7 +196,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             },
         }
 
-    def _add(self, server: dict[str, t.Any]) -> None:
+    def _add(self, server: dict[str, t.Any], state: dict[str, t.Any]) -> None:
         # What an API or a file says is data, never a template.
         server = wrap_var(server)
         name, metadata = server["name"], server["metadata"]
@@ -228,7 +234,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             for kind, field in (("location", "location"), ("type", "server_type"))
             if metadata.get(field)
         ]
-        groups += [f"app_{app}" for app in server["applications"]]
+        for instance in server["applications"]:
+            app = state["applications"].get(f"{name}/{instance}", {}).get("name") or instance
+            groups += [f"app_{app}", f"instance_{instance}"]
         groups += [f"label_{label}_{value}" for label, value in metadata.get("labels", {}).items()]
         for group in groups:
             self.inventory.add_host(

@@ -33,7 +33,7 @@ options:
     choices: [present, absent]
     default: present
   record:
-    description: Fields of the server.
+    description: Fields of the server. Fields of C(metadata) that are not given stay as they are.
     type: dict
   applications:
     description: Entries of a plan that are installed now.

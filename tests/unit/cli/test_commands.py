@@ -53,7 +53,12 @@ def test_every_operation_is_a_command_with_help(operation: Any, capsys: pytest.C
         (
             "server create prod --domain a.example.com --label customer=acme",
             "server.create",
-            {"name": "prod", "domain": "a.example.com", "labels": {"customer": "acme"}, "key_type": "ed25519"},
+            {"name": "prod", "domain": "a.example.com", "labels": {"customer": "acme"}},
+        ),
+        (
+            "server adopt old vps.example.net --user admin --key-type rsa",
+            "server.adopt",
+            {"name": "old", "address": "vps.example.net", "user": "admin", "port": 22, "key_type": "rsa"},
         ),
         (
             "app install n8n n8n:b --target prod --var n8n.timezone=A=B --yes",
@@ -111,6 +116,8 @@ def test_a_command_line_becomes_extra_vars(
         ("server nothing --json", "INPUT_INVALID", 2),
         ("app install n8n --target prod --var timezone=UTC --json", "INPUT_INVALID", 2),
         ("catalog show no-such-app --json", "APP_UNKNOWN", 3),
+        ("server adopt old 2001:db8::1 --json", "INPUT_INVALID", 2),
+        ("server create prod --domain a.example.com --key-type dsa --json", "INPUT_INVALID", 2),
         ("server destroy prod --json", "CONFIRMATION_REQUIRED", 4),
         ("server destroy prod --confirm-name staging --json", "CONFIRMATION_MISMATCH", 4),
         ("dns remove blog.example.com A --json", "CONFIRMATION_REQUIRED", 4),
@@ -127,6 +134,40 @@ def test_an_error_is_an_object_and_an_exit_code(
     error = json.loads(capsys.readouterr().out)
     assert error["code"] == code
     assert set(error) == {"code", "message", "details", "retry_after"}
+
+
+@pytest.mark.parametrize(
+    ("line", "typed", "asked", "done"),
+    [
+        # What is lost is said before somebody is asked, and nothing is done unless the name is typed.
+        ("server destroy prod", "prod", ["server.loss", "Type the name prod to go on"], "server.destroy"),
+        ("server destroy prod", "staging", ["server.loss", "Type the name prod to go on"], ""),
+        ("server destroy prod --yes", "", [], "server.destroy"),
+        ("server destroy prod --confirm-name prod", "", [], "server.destroy"),
+        ("app uninstall n8n -t prod", "n8n", ["Type the name n8n to go on"], "app.uninstall"),
+    ],
+)
+def test_a_person_sees_what_is_lost_and_types_the_name(
+    line: str,
+    typed: str,
+    asked: list[str],
+    done: str,
+    *,
+    performed: list[tuple[str, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+
+    def prompt(text: str, **_: Any) -> str:
+        seen.extend([*(name for name, _ in performed), text])
+        return typed
+
+    monkeypatch.setattr(commands.console, "interactive", lambda: True)
+    monkeypatch.setattr(commands.console, "result", lambda *_, **__: None)
+    monkeypatch.setattr(commands.typer, "prompt", prompt)
+    assert main(line.split()) == (0 if done else 4)
+    assert seen == asked
+    assert [name for name, _ in performed if name != "server.loss"] == ([done] if done else [])
 
 
 def test_without_json_an_error_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,18 +188,6 @@ def test_a_defect_shows_no_traceback_and_no_text(
     captured = capsys.readouterr()
     assert "INTERNAL_ERROR" in captured.err and "RuntimeError" in captured.err
     assert "canary" not in captured.err and "Traceback" not in captured.err
-
-
-@pytest.mark.parametrize(("typed", "number"), [("prod", 0), ("staging", 4)])
-def test_a_person_types_the_name_of_what_is_destroyed(
-    typed: str, number: int, performed: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("livchat_cli.console.interactive", lambda: True)
-    monkeypatch.setattr("typer.prompt", lambda *_, **__: typed)
-    monkeypatch.setattr("livchat_cli.show.show", lambda *_: None)
-    assert main(["server", "destroy", "prod"]) == number
-    # What there is to lose is shown first.
-    assert [name for name, _ in performed] == ["server.show"] + ["server.destroy"] * (number == 0)
 
 
 def test_an_installation_is_shown_before_a_person_agrees(

@@ -105,8 +105,8 @@ def test_repeating_it_changes_nothing(tmp_path: Path, api: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "token", "code"),
     [
-        ("HCLOUD_TOKEN", "wrong", "CLOUD_TOKEN_INVALID"),
-        ("HCLOUD_TOKEN", "reader", "CLOUD_TOKEN_READONLY"),
+        ("HCLOUD_TOKEN", "wrong", "PROVIDER_TOKEN_INVALID"),
+        ("HCLOUD_TOKEN", "reader", "PROVIDER_TOKEN_READONLY"),
         ("HCLOUD_TOKEN", "", "API_TOKEN_MISSING"),
         ("CLOUDFLARE_API_TOKEN", "wrong", "DNS_TOKEN_INVALID"),
         ("CLOUDFLARE_API_TOKEN", "reader", "DNS_TOKEN_FORBIDDEN"),

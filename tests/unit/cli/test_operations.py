@@ -92,7 +92,7 @@ def test_extra_vars_leave_out_what_was_not_given() -> None:
     create = get("server.create")
     parameters = create.parse({"name": "prod", "domain": "prod.example.com"})
     given = {"name": "prod", "domain": "prod.example.com"}
-    assert create.extra_vars(parameters) == {**given, "labels": {}, "key_type": "ed25519"}
+    assert create.extra_vars(parameters) == {**given, "labels": {}}
     assert get("status").extra_vars(get("status").parse({})) == {}
 
 
