@@ -54,6 +54,7 @@ keyed_groups:
 """
 
 import functools
+import hashlib
 import http.client
 import json
 import os
@@ -213,16 +214,21 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             # An agent with many keys would use up the few tries that a hardened server allows.
             "IdentitiesOnly": "yes",
         }
+        user, port = metadata.get("user", "root"), metadata.get("port", 22)
+        shared = (key, ssh["HostKeyAlias"], user, server["ip_address"], str(port))
         variables = {
             "livchat_server": server,
             "server_domain": metadata.get("domain", ""),
             "ansible_host": server["ip_address"],
-            "ansible_user": metadata.get("user", "root"),
-            "ansible_port": metadata.get("port", 22),
+            "ansible_user": user,
+            "ansible_port": port,
             # Where Debian and Ubuntu have it; finding out would cost each run a call.
             "ansible_python_interpreter": "/usr/bin/python3",
             "ansible_ssh_private_key_file": key,
             "ansible_ssh_common_args": " ".join(f"-o {name}={value}" for name, value in ssh.items()),
+            # Ansible shares one connection per address and user, though an address goes from one server to another and
+            # a shared connection asks for neither key nor host key.
+            "ansible_control_path": f"%(directory)s/{_digest(*shared)}",
         }
         if variables["ansible_user"] != "root":
             variables["ansible_become"] = True
@@ -247,6 +253,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._set_composite_vars(self.get_option("compose"), known, name, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), known, name, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), known, name, strict=strict)
+
+
+def _digest(*parts: str) -> str:
+    """Short, since the path of a socket may have 108 bytes, of which ssh itself takes 17."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _hand_over(error: LivchatError) -> None:

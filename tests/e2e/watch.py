@@ -35,7 +35,7 @@ class ProcessWatch:
         self._thread.join()
 
     def saw(self, what: str) -> bool:
-        """Whether some command line held this. That it looked at all must be shown, or finding nothing means nothing."""
+        """Whether some command line held this: one that never looked finds nothing either."""
         return any(what.encode() in line for line in self._arguments)
 
     def in_arguments(self, secrets: Iterable[str]) -> list[str]:
