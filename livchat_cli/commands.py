@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from livchat_cli.parameters import Parameters
 
 _GROUPS = {
-    "server": "Servers: create, adopt, set up, list, show, destroy.",
+    "server": "Servers: create, adopt, set up, list, show, destroy, and what that would lose.",
     "app": "Applications: plan, install, list, uninstall.",
     "catalog": "What can be installed.",
+    "dns": "DNS records: set, list, remove, check.",
 }
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else on stdout.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -27,11 +28,20 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def perform(operation: Operation, values: Mapping[str, Any], as_json: bool, yes: bool) -> None:
     """Asks what has to be asked, runs the operation, prints its result."""
     parameters = _confirmed(operation, values, yes)
-    if operation.preview and not yes and not as_json and console.interactive():
-        preview = get(operation.preview)
-        console.result(_run(preview, preview.parse(values), as_json), preview.name, as_json)
+    if operation.preview and not operation.confirm and not yes and not as_json and console.interactive():
+        _show_first(operation, values)
         typer.confirm("Apply this?", abort=True, err=True)
-    console.result(_run(operation, parameters, as_json), operation.name, as_json)
+    result = _run(operation, parameters, as_json)
+    console.result(result, operation.name, as_json)
+    if operation.verdict and not result[operation.verdict]:
+        raise typer.Exit(1)
+
+
+def _show_first(operation: Operation, values: Mapping[str, Any]) -> None:
+    """What the operation would do, or would do away with, for a person to see before anything is done."""
+    preview = get(operation.preview)
+    known = {name: value for name, value in values.items() if name in preview.model.model_fields}
+    console.result(_run(preview, preview.parse(known), as_json=False), preview.name, as_json=False)
 
 
 def _run(operation: Operation, parameters: Parameters, as_json: bool) -> Any:
@@ -54,7 +64,10 @@ def _confirmed(operation: Operation, values: Mapping[str, Any], yes: bool) -> Pa
     if yes:
         typed = name
     elif console.interactive():
-        console.note(f"{operation.summary}.")
+        if operation.preview:
+            _show_first(operation, values)
+        else:
+            console.note(f"{operation.summary}.")
         typed = typer.prompt(f"Type the name {name} to go on", default="", show_default=False, err=True)
     else:
         message = f"{operation.name} cannot be undone; confirm with --confirm-name {name} or --yes"
@@ -225,6 +238,7 @@ def init(  # noqa: PLR0917  # options of a command line, none of them positional
     registry_mirror: Annotated[list[str] | None, typer.Option(help="Mirror of Docker's registry; repeatable.")] = None,
     insecure_registry: Annotated[list[str] | None, typer.Option(help="Registry without TLS; repeatable.")] = None,
     docker_source: Annotated[str | None, typer.Option(help="docker or distribution.")] = None,
+    stack_backend: Annotated[str | None, typer.Option(help="Who deploys stacks: docker or portainer.")] = None,
     non_interactive: Annotated[bool, typer.Option("--non-interactive", help="Ask nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -252,6 +266,7 @@ def init(  # noqa: PLR0917  # options of a command line, none of them positional
             "docker.registry_mirrors": registry_mirror,
             "docker.insecure_registries": insecure_registry,
             "docker.source": docker_source,
+            "general.stack_backend": stack_backend,
         },
         token_files={"hetzner": hetzner_token_file, "cloudflare": cloudflare_token_file},
         vault_password_file=vault_password_file,

@@ -6,9 +6,7 @@ import importlib.metadata
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +15,17 @@ from livchat_cli.errors import LivchatError
 
 collection.activate()
 
+from ansible_collections.livchat.setup.plugins.plugin_utils._check import (  # noqa: E402
+    Check,
+    Look,
+    examine,
+    report,
+)
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._state import State  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault  # noqa: E402
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at: `status` is ok, warning or failed; `cure` says what to do about it."""
-
-    check: str
-    status: str
-    found: str
-    cure: str = ""
+from ansible_collections.livchat.setup.plugins.plugin_utils._zone_check import ZoneCheck  # noqa: E402
 
 
 class Doctor:
@@ -44,7 +39,9 @@ class Doctor:
 
     def examine(self) -> dict[str, Any]:
         """`checks`, whether all is well (`healthy`), and what to do `next`."""
-        examinations: list[tuple[str, Callable[[], Check]]] = [
+        state = self._state()
+        servers: dict[str, Any] = state["servers"]
+        looks: list[tuple[str, Look]] = [
             ("python", self._python),
             ("ansible", self._ansible),
             ("ssh", self._ssh),
@@ -52,23 +49,13 @@ class Doctor:
             ("settings", self._read_settings),
             ("vault", self._open_vault),
             ("hetzner token", self._hetzner),
-            ("dns zone", self._zone),
+            ("dns zone", partial(self._zone, state)),
             ("certificates", self._acme),
+            ("stack backend", self._backend),
+            *((f"server {name}", partial(self._server, one)) for name, one in servers.items()),
         ]
-        servers = self._servers()
-        examinations += [(f"server {name}", lambda one=one: self._server(one)) for name, one in servers.items()]  # type: ignore[misc]
-        # Nearly all of it is waiting for answers.
-        with ThreadPoolExecutor(max_workers=16) as pool:
-            checks = list(pool.map(lambda pair: self._examined(*pair), examinations))
-        healthy = all(one.status != "failed" for one in checks)
-        return {"healthy": healthy, "checks": [asdict(one) for one in checks], "next": self._next(checks, servers)}
-
-    @staticmethod
-    def _examined(name: str, look: Callable[[], Check]) -> Check:
-        try:
-            return look()
-        except LivchatError as error:
-            return Check(name, "failed", error.code, error.message)
+        checks = examine(looks)
+        return {**report(checks), "next": self._next(checks, servers)}
 
     @staticmethod
     def _next(checks: list[Check], servers: dict[str, Any]) -> str:
@@ -133,18 +120,10 @@ class Doctor:
             return Check("hetzner token", "warning", "none", "only adopted servers can be used; livchat-setup init")
         return Check("hetzner token", "ok", probes.hetzner(token, self._settings.get("providers.hetzner.api_endpoint")))
 
-    def _zone(self) -> Check:
-        name = self._settings.get("dns.zone")
+    def _zone(self, state: dict[str, Any]) -> Check | list[Check]:
         if self._settings.get("dns.provider") == "none":
             return Check("dns zone", "warning", "not managed", "make the records of your applications yourself")
-        token = self._vault.get("tokens/cloudflare")
-        if not name or not token:
-            return Check("dns zone", "failed", f"no {'token' if name else 'zone'}", "livchat-setup init")
-        zone = probes.cloudflare(token, self._settings.get("dns.api_endpoint"), name)
-        if zone.get("status") != "active":
-            servers = ", ".join(zone.get("name_servers") or [])
-            return Check("dns zone", "failed", f"{name} is {zone.get('status')}", f"set its name servers to {servers}")
-        return Check("dns zone", "ok", f"{name}, delegated, editable")
+        return ZoneCheck.of(self._settings, self._vault, state).checks()
 
     def _acme(self) -> Check:
         if not self._settings.get("acme.email"):
@@ -152,11 +131,23 @@ class Doctor:
         address = probes.acme(self._settings.get("acme.server"), self._settings.get("acme.ca_file"))
         return Check("certificates", "ok", address)
 
-    def _servers(self) -> dict[str, Any]:
+    def _backend(self) -> Check:
+        """Portainer deploys nothing on servers whose access token the vault does not hold."""
+        chosen = self._settings.get("general.stack_backend")
+        if chosen == "portainer":
+            ready = [name for name, one in self._state()["servers"].items() if one.get("status") == "ready"]
+            lacking = [name for name in ready if not self._vault.get(f"servers/{name}/portainer/token")]
+            if lacking:
+                cure = f"livchat-setup server setup {' '.join(lacking)} --full"
+                return Check("stack backend", "failed", f"no access token for {', '.join(lacking)}", cure)
+        return Check("stack backend", "ok", chosen)
+
+    def _state(self) -> dict[str, Any]:
         try:
-            return dict(State(self._home).load()["servers"])
+            return dict(State(self._home).load())
         except LivchatError:
-            return {}
+            # Nothing is known then; an operation that needs the index says what is wrong with it.
+            return {"servers": {}, "applications": {}}
 
     @staticmethod
     def _server(server: dict[str, Any]) -> Check:

@@ -29,6 +29,8 @@ _EXACT = {
     "VAULT_LOCKED": DENIED,
     "SECRET_MISSING": DENIED,
     "HOME_LOCKED": UNREACHABLE,
+    "INVALID_PARAMETER": INVALID,
+    "DNS_NOT_MANAGED": INVALID,
 }
 # Tried in this order, so that DNS_TOKEN_INVALID is about access and not about input.
 _ENDINGS = (

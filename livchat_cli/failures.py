@@ -11,6 +11,9 @@ from livchat_cli.errors import LivchatError
 # How much of a foreign program's output an error may carry.
 _LONGEST = 1000
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# How roles say an error of ours in `fail` and `assert`, which know only sentences.
+_CODED = re.compile(r"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+): (.+)", re.DOTALL)
+_SAYING = ("ansible.builtin.fail", "ansible.builtin.assert", "fail", "assert")
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,9 @@ class _Failure:
     task: str
     error: LivchatError
     typed: bool
+    # The task's `msg`, which a rescue may tell again, and all it said.
+    msg: str = ""
+    said: str = ""
 
 
 class Failures:
@@ -26,6 +32,7 @@ class Failures:
 
     def __init__(self) -> None:
         self._all: list[_Failure] = []
+        self._stated: LivchatError | None = None
 
     def add(self, event: dict[str, Any]) -> None:
         data = event.get("event_data") or {}
@@ -33,20 +40,51 @@ class Failures:
         if not isinstance(result, dict) or data.get("ignore_errors") or data.get("ignore_unreachable"):
             return
         host, task = str(data.get("host", "")), str(data.get("task") or "")
+        said, msg = _said(result), " ".join(str(result.get("msg") or "").split())
         if event["event"] == "runner_on_unreachable":
-            message = f"the server {host} does not answer over SSH: {_said(result)}"
+            message = (
+                f"the server {host} does not answer over SSH: {said}; "
+                "see whether it runs and whether this network lets SSH out, then run it again"
+            )
             error = LivchatError("SERVER_UNREACHABLE", message, {"host": host})
-            self._all.append(_Failure(host, task, error, typed=True))
+            self._all.append(_Failure(host, task, error, typed=True, msg=msg, said=said))
         elif event["event"] == "runner_on_failed":
             found = _typed(result)
-            message = f"task {task!r} on host {host}: {_said(result)}"
+            if found is None and str(data.get("task_action")) in _SAYING:
+                self._all.append(self._told(host, task, said))
+                return
+            message = f"task {task!r} on host {host}: {said}"
             error = found or LivchatError("TASK_FAILED", message, {"host": host, "task": task})
-            self._all.append(_Failure(host, task, error, typed=found is not None))
+            self._all.append(_Failure(host, task, error, typed=found is not None, msg=msg, said=said))
+
+    def stated(self, error: Any) -> None:
+        """Takes in an error's object that came otherwise than as the result of a task."""
+        self._stated = _typed({"error": error})
+
+    def _told(self, host: str, task: str, said: str) -> _Failure:
+        """The failure of a task that does nothing but fail: an error of ours in words, or what a rescue tells again."""
+        cause = next((one for one in reversed(self._all) if one.host == host and one.msg and one.msg in said), None)
+        if cause:
+            task, said = cause.task, said.replace(cause.msg, cause.said, 1)
+        coded = _CODED.fullmatch(said)
+        if coded:
+            code, message = coded.groups()
+        elif cause and cause.typed:
+            code, message = cause.error.code, said
+        else:
+            code, message = "TASK_FAILED", f"task {task!r} on host {host}: {said}"
+        error = LivchatError(
+            code,
+            message,
+            cause.error.details if cause else {"host": host, "task": task},
+            cause.error.retry_after if cause else None,
+        )
+        return _Failure(host, task, error, typed=code != "TASK_FAILED", msg=said, said=said)
 
     def error(self, log: str) -> LivchatError:
         """The error of a run that ended badly; `log` is what Ansible printed, for when no task ever ran."""
         if not self._all:
-            return LivchatError("PLAYBOOK_FAILED", _from_log(log))
+            return self._stated or LivchatError("PLAYBOOK_FAILED", _from_log(log))
         # A rescue puts things back and then fails with a sentence of its own; the cause is what carries a code.
         by_host: dict[str, _Failure] = {}
         for one in self._all:

@@ -31,7 +31,7 @@ class Operation:
     summary: str
     summary_pt: str
     effect: Effect
-    # What kind of thing it works on: server, app, catalog.
+    # What kind of thing it works on: server, app, catalog, dns.
     target: str
     # A class of `parameters.py`.
     parameters: str = "NoParameters"
@@ -49,6 +49,8 @@ class Operation:
     preview: str = ""
     # The parameter whose value `confirm_name` must repeat.
     confirm: str = ""
+    # The field of its result that tells whether all is well, for operations that find that out.
+    verdict: str = ""
     # Command lines for the help, without the program's name.
     examples: tuple[str, ...] = ()
 
@@ -186,7 +188,7 @@ OPERATIONS: tuple[Operation, ...] = (
         positionals=("name",),
         examples=(
             "server create prod --domain prod.example.com",
-            "server create prod --domain prod.example.com --server-type cx33 --location fsn1",
+            "server create prod --domain prod.example.com --server-type cx33 --location fsn1 --key-type rsa",
         ),
     ),
     Operation(
@@ -234,6 +236,17 @@ OPERATIONS: tuple[Operation, ...] = (
         examples=("server show prod",),
     ),
     Operation(
+        name="server.loss",
+        summary="Show what destroying a server would lose, and destroy nothing",
+        summary_pt="Mostra o que se perderia ao apagar um servidor, sem apagar nada",
+        effect=Effect.READ,
+        target="server",
+        parameters="OneServer",
+        playbook="server_loss",
+        positionals=("name",),
+        examples=("server loss prod", "server loss prod --json"),
+    ),
+    Operation(
         name="server.destroy",
         summary="Delete a server with everything on it, for good",
         summary_pt="Apaga um servidor com tudo o que há nele, para sempre",
@@ -243,6 +256,7 @@ OPERATIONS: tuple[Operation, ...] = (
         playbook="server_destroy",
         changes="name",
         positionals=("name",),
+        preview="server.loss",
         confirm="name",
         examples=("server destroy prod", "server destroy prod --confirm-name prod"),
     ),
@@ -327,6 +341,59 @@ OPERATIONS: tuple[Operation, ...] = (
         function="livchat_cli.catalog:order_apps",
         positionals=("apps",),
         examples=("catalog order n8n wordpress",),
+    ),
+    Operation(
+        name="dns.set",
+        summary="Set a DNS record; what servers and other people made is left alone",
+        summary_pt="Define um registro DNS; o que é dos servidores ou de outras pessoas não é tocado",
+        effect=Effect.WRITE,
+        target="dns",
+        parameters="DnsSet",
+        playbook="dns_set",
+        positionals=("name", "type", "value"),
+        examples=(
+            "dns set blog.example.com A 203.0.113.7 --ttl 300 --proxied",
+            "dns set example.com MX mx2.example.com --priority 20 --add",
+            "dns set example.com TXT 'v=spf1 mx -all' --add",
+        ),
+    ),
+    Operation(
+        name="dns.list",
+        summary="List the DNS records that were made here, and whose they are",
+        summary_pt="Lista os registros DNS feitos aqui, e de quem são",
+        effect=Effect.READ,
+        target="dns",
+        parameters="DnsList",
+        playbook="dns_list",
+        positionals=("name",),
+        examples=("dns list", "dns list prod.example.com --type A", "dns list --all"),
+    ),
+    Operation(
+        name="dns.remove",
+        summary="Remove a DNS record that was set by dns.set; no other",
+        summary_pt="Remove um registro DNS definido por dns.set; nenhum outro",
+        effect=Effect.DESTROY,
+        target="dns",
+        parameters="DnsRemove",
+        playbook="dns_remove",
+        positionals=("name", "type", "value"),
+        confirm="name",
+        examples=(
+            "dns remove blog.example.com A",
+            "dns remove blog.example.com A 203.0.113.7 --confirm-name blog.example.com",
+        ),
+    ),
+    Operation(
+        name="dns.check",
+        summary="Find what is wrong with the DNS zone, the token, and the records",
+        summary_pt="Descobre o que há de errado com a zona DNS, o token e os registros",
+        effect=Effect.READ,
+        target="dns",
+        parameters="DnsCheck",
+        playbook="dns_check",
+        positionals=("name",),
+        verdict="healthy",
+        examples=("dns check", "dns check n8n.prod.example.com"),
     ),
     Operation(
         name="status",

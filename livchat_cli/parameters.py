@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -103,12 +103,54 @@ Variables = dict[
     Annotated[str, Field(pattern=_INSTANCE)],
     dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], str],
 ]
+KeyType = Annotated[
+    Literal["ed25519", "rsa"] | None,
+    Field(
+        description="Kind of its SSH key, ed25519 when none is named; rsa has 4096 bits",
+        examples=["rsa"],
+        json_schema_extra=hints("ed25519, rsa"),
+    ),
+]
 AppVariables = Annotated[
     Variables,
     Field(
         description="Values for the variables of the definitions, by instance: INSTANCE.NAME=VALUE",
         examples=[{"n8n": {"timezone": "America/Sao_Paulo"}}],
         json_schema_extra=hints("INSTANCE.NAME=VALUE, such as n8n.timezone=UTC", option="--var"),
+    ),
+]
+_HOST_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+RecordName = Annotated[
+    str,
+    Field(
+        pattern=rf"^(@|(\*\.)?({_HOST_LABEL}\.)+{_HOST_LABEL})$",
+        max_length=253,
+        description="Full host name in the zone, also *.… for all names below one; @ is the zone itself",
+        examples=["blog.example.com"],
+        json_schema_extra=hints("a host name in lower case, such as blog.example.com, or @"),
+    ),
+]
+RecordType = Annotated[
+    Literal["A", "AAAA", "CAA", "CNAME", "MX", "TXT"],
+    Field(
+        description="Type of the record",
+        examples=["A"],
+        json_schema_extra=hints("A, AAAA, CAA, CNAME, MX, TXT"),
+    ),
+]
+RecordValue = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        description="An address, a host name or a text, as the type asks for",
+        examples=["203.0.113.7", '0 issue "letsencrypt.org"'],
+    ),
+]
+Zone = Annotated[
+    Domain | None,
+    Field(
+        description="DNS zone that the token sees; that of the settings when none is named", examples=["example.org"]
     ),
 ]
 
@@ -131,6 +173,7 @@ class Machine(Parameters):
             json_schema_extra=hints("KEY=VALUE of letters, digits and ._-, 63 at most each", option="--label"),
         ),
     ] = {}
+    key_type: KeyType = None
 
 
 class ServerCreate(Machine):
@@ -163,10 +206,10 @@ class ServerAdopt(Parameters):
     address: Annotated[
         str,
         Field(
-            pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$",
-            description="IP address or host name",
-            examples=["203.0.113.7"],
-            json_schema_extra=hints("an IP address or a host name"),
+            pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+            description="IPv4 address or host name",
+            examples=["203.0.113.7", "vps.example.net"],
+            json_schema_extra=hints("an IPv4 address or a host name"),
         ),
     ]
     user: Annotated[
@@ -188,8 +231,13 @@ class ServerAdopt(Parameters):
         ),
     ] = None
     domain: Annotated[
-        Domain | None, Field(description="Base domain of the server's applications", examples=["prod.example.com"])
+        Domain | None,
+        Field(
+            description="Base domain of the server's applications; NAME in the zone of the settings when none is given",
+            examples=["prod.example.com"],
+        ),
     ] = None
+    key_type: KeyType = None
 
 
 class ServerSetup(Parameters):
@@ -278,3 +326,63 @@ class CatalogShow(Parameters):
 
 class CatalogOrder(Parameters):
     apps: AppRequests
+
+
+class DnsSet(Parameters):
+    name: RecordName
+    type: RecordType
+    value: RecordValue
+    ttl: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=86400,
+            description="Seconds that resolvers may remember it; 1 leaves them to Cloudflare",
+            examples=[300],
+            json_schema_extra=hints("1, or 60 to 86400"),
+        ),
+    ] = 1
+    proxied: Annotated[bool, Field(description="Let requests go through Cloudflare's proxy (A, AAAA, CNAME)")] = False
+    priority: Annotated[
+        int | None,
+        Field(ge=0, le=65535, description="Preference of an MX record, which must have one", examples=[10]),
+    ] = None
+    add: Annotated[
+        bool, Field(description="Keep other values that were set for the name and type; without it they are replaced")
+    ] = False
+    adopt: Annotated[
+        bool,
+        Field(description="Take over records that somebody else made; never those that belong to one of the servers"),
+    ] = False
+    zone: Zone = None
+
+
+class DnsList(Parameters):
+    name: Annotated[RecordName | None, Field(description="Only this name and those below it")] = None
+    type: Annotated[RecordType | None, Field(description="Only records of this type", examples=["A"])] = None
+    owner: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$",
+            description="Only records of this owner: a server, or operator/dns for those that were set by hand",
+            examples=["prod"],
+            json_schema_extra=hints("an owner, such as prod or operator/dns", "server"),
+        ),
+    ] = None
+    everything: Annotated[
+        bool, Field(description="List also records that somebody else made", json_schema_extra=hints(option="--all"))
+    ] = False
+    zone: Zone = None
+
+
+class DnsRemove(Parameters):
+    name: RecordName
+    type: RecordType
+    value: Annotated[RecordValue | None, Field(description="Only this value; all of name and type without it")] = None
+    zone: Zone = None
+    confirm_name: ConfirmName = None
+
+
+class DnsCheck(Parameters):
+    name: Annotated[RecordName | None, Field(description="Only this name and those below it")] = None
+    zone: Zone = None

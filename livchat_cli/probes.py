@@ -37,21 +37,21 @@ def hetzner(token: str, endpoint: str) -> str:
     """What the token may do, in words.
 
     Raises:
-        LivchatError: CLOUD_TOKEN_INVALID, CLOUD_TOKEN_READONLY, CLOUD_API_UNREACHABLE or CLOUD_API_ERROR.
+        LivchatError: PROVIDER_TOKEN_INVALID, PROVIDER_TOKEN_READONLY, PROVIDER_UNREACHABLE or PROVIDER_ERROR.
     """
     status, answer = _hetzner(token, f"{endpoint.rstrip('/')}/servers?per_page=1")
     if status in (401, 403):
         message = "Hetzner does not accept the API token (wrong, expired or revoked): make one in its console"
-        raise LivchatError("CLOUD_TOKEN_INVALID", message, {"status": status})
+        raise LivchatError("PROVIDER_TOKEN_INVALID", message, {"status": status})
     if status != 200:
         message = f"{endpoint} does not answer as Hetzner's API does: HTTP {status}"
-        raise LivchatError("CLOUD_API_ERROR", message, {"status": status})
+        raise LivchatError("PROVIDER_ERROR", message, {"status": status})
     servers = (answer.get("meta") or {}).get("pagination", {}).get("total_entries", len(answer.get("servers", [])))
     # A key without name and content is refused by every token that may make keys.
     status, _ = _hetzner(token, f"{endpoint.rstrip('/')}/ssh_keys", b"{}")
     if status in (401, 403):
         message = "the Hetzner API token may only read: make one with the permission Read & Write"
-        raise LivchatError("CLOUD_TOKEN_READONLY", message, {"status": status})
+        raise LivchatError("PROVIDER_TOKEN_READONLY", message, {"status": status})
     return f"valid, read and write, {servers} servers in the project"
 
 
@@ -59,7 +59,7 @@ def _hetzner(token: str, address: str, body: bytes | None = None) -> tuple[int, 
     if not address.startswith(("https://", "http://")):
         raise LivchatError("SETTING_INVALID", f"providers.hetzner.api_endpoint: {address!r} is no http(s) address")
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise LivchatError("CLOUD_TOKEN_INVALID", "the Hetzner API token holds characters that no token has")
+        raise LivchatError("PROVIDER_TOKEN_INVALID", "the Hetzner API token holds characters that no token has")
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "User-Agent": "livchat-setup"}
     request = urllib.request.Request(address, data=body, headers=headers)  # noqa: S310  # checked above
     try:
@@ -69,7 +69,7 @@ def _hetzner(token: str, address: str, body: bytes | None = None) -> tuple[int, 
         return error.code, _object(error.read())
     except OSError as error:
         reason = getattr(error, "reason", None) or error
-        raise LivchatError("CLOUD_API_UNREACHABLE", f"no answer from {address.partition('?')[0]}: {reason}") from None
+        raise LivchatError("PROVIDER_UNREACHABLE", f"no answer from {address.partition('?')[0]}: {reason}") from None
 
 
 def _object(raw: bytes) -> dict[str, Any]:
@@ -86,15 +86,10 @@ def cloudflare(token: str, endpoint: str, zone: str) -> dict[str, Any]:
     Raises:
         LivchatError: a DNS_… error of the collection's client.
     """
-    client = CloudflareClient(token, endpoint, timeout=_TIMEOUT, rate_limit_wait=0)
+    client = CloudflareClient(token, endpoint, timeout=_TIMEOUT, patience=0)
     found = client.zone(zone.lower().rstrip("."))
     client.records(found["id"])
-    try:
-        # Changes nothing, and needs the right to change.
-        client.change_records(found["id"], [], [], [])
-    except LivchatError as error:
-        if error.code in ("DNS_TOKEN_FORBIDDEN", "DNS_TOKEN_INVALID"):
-            raise
+    client.check_editable(found["id"])
     return dict(found)
 
 

@@ -48,6 +48,8 @@ _ROOM = 8 << 20
 _GRACE = 2.0
 _UNMATCHED = re.compile(r"Could not match supplied host pattern, ignoring: (\S+)")
 _INVENTORY = "plugin: livchat.setup.hetzner\n"
+# Where the inventory plugin writes its error: of an inventory that fails, Ansible tells only text.
+_ERROR_FILE = "error.json"
 
 
 class Job:
@@ -196,6 +198,8 @@ class Job:
             processes.end(self.id)
             thread.join(1)
         log = _read(Path(runner.config.artifact_dir) / "stdout")
+        if stated := _read(work / _ERROR_FILE):
+            self._failures.stated(json.loads(stated))
         if crash and isinstance(crash[0], OSError) and crash[0].errno in (errno.ENOSPC, errno.EDQUOT):
             raise crash[0]
         if crash:
@@ -215,13 +219,19 @@ class Job:
             "ANSIBLE_CALLBACKS_ENABLED": "livchat.setup.audit",
             "ANSIBLE_FORKS": environment.get("ANSIBLE_FORKS", "20"),
             "ANSIBLE_HOST_KEY_CHECKING": "True",
-            "ANSIBLE_INVENTORY_ENABLED": "livchat.setup.hetzner,auto,yaml,ini,host_list",
+            # `auto` finds ours by what the file says; named here too, it would be tried a second time when it fails.
+            "ANSIBLE_INVENTORY_ENABLED": "auto,yaml,ini,host_list",
+            # Servers that could not be listed are not the same as no servers.
+            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
             # What is looked for in the log must not hide behind colours.
             "ANSIBLE_NOCOLOR": "True",
             "ANSIBLE_LOCAL_TEMP": str(work / "tmp"),
             "ANSIBLE_PIPELINING": "True",
             "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
+            # A server that reboots or a network that fails for half a minute is waited for.
+            "ANSIBLE_SSH_RETRIES": environment.get("ANSIBLE_SSH_RETRIES", "5"),
             "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
+            "LIVCHAT_ERROR_FILE": str(work / _ERROR_FILE),
             "LIVCHAT_HOME": str(self._home),
             processes.VARIABLE: self.id,
             # ansible-playbook stands beside the interpreter also when nobody activated its environment.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 
@@ -38,11 +38,16 @@ def _any(console: Console, result: Any) -> None:
 
 def _table(console: Console, rows: list[dict[str, Any]], columns: list[str] | None = None) -> None:
     columns = columns or list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(*map(_column, columns), box=None, pad_edge=False, header_style="bold")
     for row in rows:
         # Text, not str: what servers answer is no markup.
         table.add_row(*(Text(_text(row.get(column, ""))) for column in columns))
     console.print(table)
+
+
+def _column(name: str) -> Column:
+    # A host name that is cut off is of no use to anybody.
+    return Column(name, overflow="fold")
 
 
 def _line(console: Console, text: str) -> None:
@@ -63,8 +68,54 @@ def _servers(console: Console, result: list[dict[str, Any]]) -> None:
     if not result:
         _line(console, "no servers; `livchat-setup server create NAME --domain DOMAIN` makes one")
         return
-    rows = [{**one, "domain": (one.get("metadata") or {}).get("domain", "")} for one in result]
-    _table(console, rows, ["name", "ip_address", "status", "provider", "domain", "applications"])
+    rows = []
+    for one in result:
+        metadata = one.get("metadata") or {}
+        rows.append({**one, "domain": metadata.get("domain", ""), "set_up": metadata.get("setup_at", "")[:10]})
+    _table(console, rows, ["name", "ip_address", "status", "provider", "domain", "set_up", "applications"])
+
+
+def _server(console: Console, result: dict[str, Any]) -> None:
+    facts, docker, setup, metadata = result["facts"], result["docker"], result["setup"], result["metadata"]
+    system, swarm = facts.get("os") or {}, docker.get("swarm") or {}
+    role = "a manager of its Swarm" if swarm.get("is_manager") else "in a Swarm" if swarm.get("active") else "no Swarm"
+    about = {
+        "name": result["name"],
+        "provider": result["provider"],
+        "status": result["status"],
+        "address": result["ip_address"],
+        "domain": result["domain"],
+        "login": f"{metadata.get('user', 'root')}, port {metadata.get('port', 22)}",
+        "type": ", ".join(metadata[key] for key in ("server_type", "location", "image") if metadata.get(key)),
+        "labels": metadata.get("labels"),
+        "created": result["created_at"],
+        "resources": result["resources"],
+        "set up": f"{setup['state']} {setup['at']}".strip(),
+        "system": " ".join(str(system.get(key, "")) for key in ("id", "version", "architecture")).strip(),
+        "free": {key: facts[key] for key in ("memory_free_mb", "disk_free_gb") if key in facts},
+        "docker": f"{docker.get('version') or 'not installed'}, {role}" if result["reachable"] else "",
+        "answers": "yes" if result["reachable"] else f"no: {result['unreachable']}",
+    }
+    _any(console, {key: value for key, value in about.items() if value})
+    installed, known = result["installed"], result["applications"]
+    if installed:
+        _line(console, "")
+        _table(console, installed, ["instance", "app", "version", "running", "wanted", "volumes", "domains"])
+    elif known and not result["reachable"]:
+        _line(console, f"remembered applications: {_text(known)}")
+
+
+def _destroyed(console: Console, result: dict[str, Any]) -> None:
+    name = result["name"]
+    if not result["changed"]:
+        _line(console, f"nothing was known of a server {name}")
+    elif result["adopted"]:
+        kept = "" if result["key_removed"] else "; the public key of livchat.setup is still let in there"
+        _line(console, f"{name} is forgotten; the server itself stays as it is{kept}")
+    else:
+        _line(console, f"{name} is deleted")
+    if result["dns_records"]:
+        _line(console, f"  removed DNS records: {_text(result['dns_records'])}")
 
 
 def _plans(console: Console, result: list[dict[str, Any]]) -> None:
@@ -89,6 +140,17 @@ def _installed(console: Console, result: list[dict[str, Any]]) -> None:
                 _line(console, f"  {application['instance']}: {url}")
         for login in one.get("logins") or []:
             _line(console, f"  login: {_text(login)}")
+
+
+def _removed(console: Console, result: list[dict[str, Any]]) -> None:
+    for one in result:
+        state = "removed" if one.get("removed") else "nothing to remove"
+        _line(console, f"{one['server']}: {one['instance']}: {state}")
+        for kind in ("volumes", "databases", "dns_records"):
+            for what in one.get(kind) or []:
+                _line(console, f"  removed {kind.replace('_', ' ').removesuffix('s')} {what}")
+        for what in one.get("kept") or []:
+            _line(console, f"  kept {what}")
 
 
 def _catalogue(console: Console, result: list[dict[str, Any]]) -> None:
@@ -124,24 +186,72 @@ def _ran(console: Console, result: list[dict[str, Any]]) -> None:
                 _line(console, one[name])
 
 
-def _doctor(console: Console, result: dict[str, Any]) -> None:
+def _checks(console: Console, result: dict[str, Any]) -> None:
     styles = {"ok": "green", "warning": "yellow", "failed": "red"}
-    table = Table("check", "", "found", "what to do", box=None, pad_edge=False, header_style="bold")
+    columns = map(_column, ("check", "", "found", "what to do"))
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for one in result["checks"]:
         state = Text(one["status"], style=styles[one["status"]])
         table.add_row(one["check"], state, Text(one["found"]), Text(one["cure"]))
     console.print(table)
+
+
+def _doctor(console: Console, result: dict[str, Any]) -> None:
+    _checks(console, result)
     _line(console, f"next: {result['next']}")
+
+
+def _record(record: dict[str, Any]) -> dict[str, str]:
+    """A DNS record as its row of a table begins."""
+    priority = record.get("priority")
+    return {
+        "name": record["name"],
+        "type": record["type"],
+        "value": record["value"] if priority is None else f"{priority} {record['value']}",
+        "ttl": "automatic" if record["ttl"] == 1 else str(record["ttl"]),
+        "proxied": "yes" if record["proxied"] else "",
+    }
+
+
+def _records(console: Console, result: list[dict[str, Any]]) -> None:
+    if not result:
+        _line(console, "no records; `livchat-setup dns set NAME TYPE VALUE` makes one, `dns list --all` shows others'")
+        return
+    rows = [{**_record(one), "owner": one["owner"] or f"not ours ({one['comment'] or 'no comment'})"} for one in result]
+    _table(console, rows)
+
+
+def _records_changed(console: Console, result: dict[str, Any]) -> None:
+    done = {"create": "made", "update": "changed", "delete": "removed", "none": "there already"}
+    for one in result["records"]:
+        row = _record(one)
+        notes = [f"TTL {row['ttl']}"]
+        if one["proxied"]:
+            notes.append("proxied")
+        if one.get("before", row["value"]) != row["value"]:
+            notes.append(f"was {one['before']}")
+        line = f"{done[one['action']]}: {row['name']} {row['type']} {row['value']} ({', '.join(notes)})"
+        _line(console, line)
+    if not result["records"]:
+        _line(console, f"nothing to do: the zone {result['zone']} has no such record")
 
 
 _SPECIAL: dict[str, Callable[[Console, Any], None]] = {
     "server.list": _servers,
+    "server.show": _server,
     "launch": _launched,
+    "server.loss": _plans,
+    "server.destroy": _destroyed,
     "app.plan": _plans,
     "app.install": _installed,
+    "app.uninstall": _removed,
     "catalog.list": _catalogue,
     "status": _status,
     "logs": _logs,
     "exec": _ran,
+    "dns.set": _records_changed,
+    "dns.list": _records,
+    "dns.remove": _records_changed,
+    "dns.check": _checks,
     "doctor": _doctor,
 }

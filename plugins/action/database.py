@@ -21,10 +21,12 @@ class ActionModule(LivchatAction):
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         # In check mode secrets may not exist yet, and are not used.
         read = (lambda path: self.vault.get(path) or "unknown") if self.check_mode else self.secret
+        # To remove a user nobody needs its password; a run that was interrupted may have forgotten it already.
+        read_own = read if arguments["state"] == "present" else lambda _path: ""
         databases = [
             {
                 **{key: database[key] for key in ("engine", "service", "database", "user", "extensions")},
-                "password": read(database["password_path"]),
+                "password": read_own(database["password_path"]),
                 "admin_password": read(database["admin_password_path"]),
             }
             for entry in arguments["entries"]

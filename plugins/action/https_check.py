@@ -10,11 +10,15 @@ from ..module_utils._errors import LivchatError
 from ..plugin_utils._action import LivchatAction
 from ..plugin_utils._https import Outside
 
+# Lines of what a service printed last.
+LINES = 20
+
 
 class ActionModule(LivchatAction):
     """See plugins/modules/https_check.py."""
 
     ARGUMENTS: t.ClassVar = {
+        "entries": {"type": "list", "elements": "dict", "default": []},
         "urls": {
             "type": "list",
             "elements": "dict",
@@ -49,7 +53,25 @@ class ActionModule(LivchatAction):
         with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, min(32, len(arguments["urls"])))) as pool:
             answers = list(pool.map(look, arguments["urls"]))
         result: dict[str, t.Any] = {"changed": False, "answers": answers}
-        if wrong := [one["error"] for one in answers if "error" in one]:
-            message = "; ".join(f"{error['code']}: {error['message']}" for error in wrong)
-            result.update(failed=True, msg=message, error=wrong[0])
+        if wrong := [one for one in answers if "error" in one]:
+            message = "; ".join(f"{one['error']['code']}: {one['error']['message']}" for one in wrong)
+            error = wrong[0]["error"]
+            error["details"].update(self._last_words(arguments["entries"], wrong[0]["host"]))
+            result.update(failed=True, msg=message, error=error)
         return result
+
+    def _last_words(self, entries: list[dict[str, t.Any]], host: str) -> dict[str, t.Any]:
+        """The service that stands behind the host name, and what it printed last, without its secrets."""
+        for entry in entries:
+            for name, service in entry["compose"]["services"].items():
+                labels = service.get("deploy", {}).get("labels", {})
+                if any(f"Host(`{host}`)" in str(label) for label in labels.values()):
+                    whole = f"{entry['stack']}_{name}"
+                    command = ["docker", "service", "logs", "--raw", "--tail", str(LINES), whole]
+                    answer = self._execute_module("ansible.legacy.command", {"argv": command}, task_vars=self.variables)
+                    printed = "\n".join(str(answer.get(stream) or "") for stream in ("stdout", "stderr"))
+                    for secret in entry["secrets"]:
+                        if value := self.vault.get(secret["vault_path"]):
+                            printed = printed.replace(value, "********")
+                    return {"service": whole, "output": printed.strip().splitlines()[-LINES:]}
+        return {}

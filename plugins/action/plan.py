@@ -22,6 +22,7 @@ class ActionModule(LivchatAction):
         "apps": {"type": "raw", "required": True},
         "variables": {"type": "dict", "default": {}},
         "facts": {"type": "dict", "required": True},
+        "backend": {"type": "str", "choices": ["docker", "portainer"], "default": "docker"},
     }
 
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -33,10 +34,11 @@ class ActionModule(LivchatAction):
             apps=arguments["apps"],
             variables=arguments["variables"],
             deployment=f"{moment}-{secrets.token_hex(3)}",
+            backend=arguments["backend"],
         )
         catalog = Catalog([self.home.file("apps")])
-        unfinished = self.state.unfinished(request.server)
-        plan = Planner(request, arguments["facts"], catalog, self.vault.get, unfinished).plan()
+        remembered, unfinished = self.state.applications(request.server), self.state.unfinished(request.server)
+        plan = Planner(request, arguments["facts"], catalog, self.vault.get, remembered, unfinished=unfinished).plan()
         lines = "".join(f"{line}\n" for line in plan["summary"])
         diff = {"before_header": request.server, "after_header": request.server, "before": "", "after": lines}
         # Planning changes nothing; in check mode it stands for all that would follow, and so shows its diff.

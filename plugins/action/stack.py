@@ -6,8 +6,20 @@ from __future__ import annotations
 import copy
 import typing as t
 
+from ..module_utils._errors import LivchatError
 from ..plugin_utils import _render
 from ..plugin_utils._action import LivchatAction
+from ..plugin_utils._https import read_authority
+
+PASSED = ("state", "drop_volumes", "wait", "wait_for", "timeout")
+BARE: dict[str, t.Any] = {
+    "compose": {},
+    "secrets": {},
+    "configs": {},
+    "backend": "docker",
+    "volumes": [],
+    "phases": [],
+}
 
 
 class ActionModule(LivchatAction):
@@ -17,26 +29,52 @@ class ActionModule(LivchatAction):
         "entries": {"type": "list", "elements": "dict", "default": []},
         "stacks": {"type": "list", "elements": "dict", "default": []},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "drop_volumes": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},
         "wait_for": {"type": "list", "elements": "str", "default": []},
         "timeout": {"type": "int", "default": 600},
+        "portainer_host": {"type": "str", "default": ""},
+        "portainer_address": {"type": "str", "default": "127.0.0.1"},
+        "ca_file": {"type": "str", "default": ""},
     }
 
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-        stacks = [self._from_entry(entry) for entry in arguments["entries"]] + [
-            {"compose": {}, "secrets": {}, "configs": {}, "phases": [], **stack} for stack in arguments["stacks"]
-        ]
+        stacks = [self._from_entry(entry) for entry in arguments["entries"]]
+        stacks += [{**BARE, **stack} for stack in arguments["stacks"]]
         if arguments["state"] == "present":
             stacks = [self._named(stack) for stack in stacks]
-        passed = {name: arguments[name] for name in ("state", "wait", "wait_for", "timeout")}
-        return self.module("stack", {"stacks": stacks, **passed})
+        passed = {name: arguments[name] for name in PASSED}
+        return self.module("stack", {"stacks": stacks, **passed, **self._portainer(arguments, stacks)})
+
+    def _portainer(self, arguments: dict[str, t.Any], stacks: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+        """How the target reaches Portainer, where it may have to."""
+        server = self.variables["inventory_hostname"]
+        path = f"servers/{server}/portainer/token"
+        token = self.vault.get(path) if arguments["portainer_host"] else None
+        if token is not None:
+            given = {
+                "url": f"https://{arguments['portainer_host']}",
+                "address": arguments["portainer_address"],
+                "token": token,
+                "authority": read_authority(arguments["ca_file"]),
+                "server": server,
+            }
+            return {"portainer": given}
+        wanting = [stack["name"] for stack in stacks if stack["backend"] == "portainer"]
+        if wanting and arguments["state"] == "present":
+            message = (
+                f"{', '.join(wanting)}: Portainer is to deploy this, but the vault holds no {path}; "
+                f"this makes one: livchat-setup server setup {server} --full"
+            )
+            raise LivchatError("PORTAINER_TOKEN_MISSING", message, {"path": path})
+        return {}
 
     def _from_entry(self, entry: dict[str, t.Any]) -> dict[str, t.Any]:
         # In check mode a secret may not exist yet; its name then shows that.
         read = self.vault.get if self.check_mode else self.secret
         values = {one["name"]: read(one["vault_path"]) or "" for one in entry["secrets"] if one["mounted"]}
-        compose, phases = entry["compose"], entry["phases"]
-        return {"name": entry["stack"], "compose": compose, "secrets": values, "configs": {}, "phases": phases}
+        kept = {key: entry[key] for key in ("compose", "phases", "backend")}
+        return {**BARE, "name": entry["stack"], "secrets": values, **kept}
 
     @staticmethod
     def _named(stack: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -51,6 +89,6 @@ class ActionModule(LivchatAction):
                 compose.setdefault(kind, {})[key] = {"external": True, "name": name}
         labels = next(iter(compose["services"].values()))["deploy"].setdefault("labels", {})
         for service in compose["services"].values():
-            service["deploy"].setdefault("labels", {})
+            service["deploy"].setdefault("labels", {}).update(_render.backend_labels(stack["backend"]))
         compose = _render.label(compose, labels.get("livchat.deployment", ""))
-        return {"name": stack["name"], "compose": compose, "phases": stack["phases"], **named}
+        return {**stack, "compose": compose, **named}

@@ -20,6 +20,7 @@ class ActionModule(LivchatAction):
         "record": {"type": "dict"},
         "applications": {"type": "list", "elements": "dict", "default": []},
         "instances": {"type": "list", "elements": "str"},
+        "removals": {"type": "list", "elements": "dict", "default": []},
         "deployment": {
             "type": "dict",
             "options": {
@@ -41,10 +42,13 @@ class ActionModule(LivchatAction):
                 self._forget(server, arguments["instances"])
         else:
             changes = self._changes(server, arguments)
-            after = _merged(before, changes)
+            gone = [one["instance"] for one in arguments["removals"] if one["found"] and one["drop_data"]]
+            after = self._without(_merged(before, changes), gone)
             if not self.check_mode:
                 for kind, key, value in changes:
                     self.state.put(kind, key, value)
+                for instance in gone:
+                    self.state.remove("applications", f"{server}/{instance}")
                 if arguments["deployment"]:
                     changed = self.state.put_deployment(self._deployment(server, arguments["deployment"]))
         texts = [json.dumps(one, indent=2, sort_keys=True) + "\n" if one else "" for one in (before, after)]
@@ -61,12 +65,20 @@ class ActionModule(LivchatAction):
 
     def _changes(self, server: str, arguments: dict[str, t.Any]) -> list[tuple[str, str, dict[str, t.Any]]]:
         changes: list[tuple[str, str, dict[str, t.Any]]] = []
+        tree = self.state.load()
         if arguments["record"]:
-            changes.append(("servers", server, {"name": server, **arguments["record"]}))
-        known = self.state.load()["applications"]
+            record = {"name": server, **arguments["record"]}
+            if "metadata" in record:
+                # Who sets one field of it does not know the others.
+                record["metadata"] = {**tree["servers"].get(server, {}).get("metadata", {}), **record["metadata"]}
+            changes.append(("servers", server, record))
+        known = tree["applications"]
         for entry in arguments["applications"]:
             key = f"{server}/{entry['instance']}"
             changes.append(("applications", key, _application(server, entry, known.get(key, {}))))
+        for removal in arguments["removals"]:
+            if removal["found"] and not removal["drop_data"]:
+                changes.append(("applications", f"{server}/{removal['instance']}", removal["record"]))
         return changes
 
     def _deployment(self, server: str, given: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -120,6 +132,7 @@ def _application(server: str, entry: dict[str, t.Any], known: dict[str, t.Any]) 
         "ports": [],
         "volumes": sorted(volume["name"] for volume in entry["compose"].get("volumes", {}).values()),
         "environment": {key: value for service in services for key, value in service.get("environment", {}).items()},
+        "databases": entry["databases"],
         "dependencies": entry["dependencies"],
         "installed_at": known.get("installed_at") or _now(),
     }

@@ -26,10 +26,11 @@ options:
     description: Seconds to wait for one answer of the API.
     type: int
     default: 30
-  rate_limit_wait:
+  patience:
     description:
-      - Most seconds that one run of the module waits, all in all, when the API asks to slow down.
-      - If the API asks for more, the module fails with the code C(DNS_RATE_LIMITED) and says how long.
+      - Most seconds that one run of the module goes on trying, all in all, while the API asks to slow down, has a fault
+        or does not answer.
+      - If the API asks to wait longer, the module fails at once with the code C(DNS_RATE_LIMITED) and says how long.
     type: int
-    default: 90
+    default: 60
 """

@@ -11,8 +11,16 @@ short_description: The operator's servers, at Hetzner and adopted ones
 description:
   - Lists the servers of a Hetzner Cloud project that carry the label C(managed-by=livchat-setup), and the servers in
     C(state.json) that were adopted from elsewhere.
-  - All are in the group C(livchat). Further groups are C(location_X), C(type_X), C(status_X), C(app_X), C(label_K_V).
-  - Asks the provider once per 50 servers, and not at all while the cache is warm.
+  - All are in the group C(livchat). Further groups are C(location_X), C(type_X), C(status_X), C(label_K_V), C(app_X)
+    for each installed app, and C(instance_X) for each instance of one. What is not a letter, a digit or an underscore
+    becomes an underscore in the name of a group.
+  - The variables of a host are C(livchat_server), which has all fields of a server, C(server_domain), and what Ansible
+    needs to reach it.
+  - Asks the provider once per 50 servers, and not at all while the cache is warm. It asks again, as long as the setting
+    C(general.api_patience) says, while the provider asks to wait, has a fault or does not answer.
+notes:
+  - Ansible takes an inventory that fails for one without servers, and goes on. The command line makes it an error; with
+    C(ansible-playbook) set C(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=true).
 options:
   plugin:
     description: Must be C(livchat.setup.hetzner).
@@ -45,7 +53,11 @@ keyed_groups:
     prefix: in
 """
 
+import functools
+import hashlib
+import http.client
 import json
+import os
 import typing as t
 import urllib.error
 import urllib.parse
@@ -57,6 +69,8 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ..module_utils._errors import LivchatError
+from ..module_utils._hetzner import refusal, silence
+from ..module_utils._patience import Patience, bounded
 from ..plugin_utils._home import Home
 from ..plugin_utils._settings import Settings
 from ..plugin_utils._state import State
@@ -64,6 +78,10 @@ from ..plugin_utils._vault import Vault
 
 SELECTOR = "managed-by=livchat-setup"
 PER_PAGE = 50
+# Seconds for one answer.
+TIMEOUT = 30
+# Of an adopted server, unless the index knows it.
+UNSAID = {"resources": {}, "created_at": "", "ssh_key_id": "", "applications": []}
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -81,11 +99,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._home = Home(self.get_option("livchat_home"))
             state = State(self._home).load()
             for server in self._at_provider(path, cache):
-                self._add(self._described(server, state))
+                self._add(self._described(server, state), state)
             for name, server in sorted(state["servers"].items()):
                 if server.get("provider") == "adopted":
-                    self._add({**server, "name": name})
+                    self._add({**UNSAID, **server, "name": name}, state)
         except LivchatError as error:
+            _hand_over(error)
             raise AnsibleParserError(str(error)) from error
 
     def _at_provider(self, path: str, cache: bool) -> list[dict[str, t.Any]]:
@@ -106,24 +125,44 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _fetch(self, token: str) -> list[dict[str, t.Any]]:
         endpoint = self.get_option("api_endpoint") or Settings(self._home).get("providers.hetzner.api_endpoint")
+        seconds = Settings(self._home).get("general.api_patience")
+        patience = Patience(seconds)
         servers: list[dict[str, t.Any]] = []
         page: int | None = 1
         while page:
-            query = urllib.parse.urlencode({"label_selector": SELECTOR, "per_page": PER_PAGE, "page": page})
+            ask = functools.partial(self._page, endpoint, token, page, bounded(TIMEOUT, seconds))
             try:
-                answer = open_url(
-                    f"{endpoint}/servers?{query}", headers={"Authorization": f"Bearer {token}"}, timeout=30
-                )
-                body = json.loads(answer.read())
+                body = patience.call(ask)
+            except LivchatError as error:
+                message = f"the servers could not be listed: {error.message}"
+                raise LivchatError(error.code, message, error.details, error.retry_after) from error
+            try:
                 servers += body["servers"]
                 page = body["meta"]["pagination"]["next_page"]
-            except urllib.error.HTTPError as error:
-                raise LivchatError(
-                    "PROVIDER_ERROR", f"{endpoint}/servers answered {error.code} {error.reason}"
-                ) from error
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise LivchatError("PROVIDER_ERROR", f"{endpoint}/servers: {error}") from error
+            except (KeyError, TypeError) as error:
+                message = f"{endpoint}/servers does not answer as Hetzner's API does; is api_endpoint right?"
+                raise LivchatError("PROVIDER_ERROR", message, {"endpoint": endpoint}) from error
         return servers
+
+    @staticmethod
+    def _page(endpoint: str, token: str, page: int, timeout: float) -> t.Any:
+        query = urllib.parse.urlencode({"label_selector": SELECTOR, "per_page": PER_PAGE, "page": page})
+        request = "GET /servers"
+        try:
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = open_url(f"{endpoint}/servers?{query}", headers=headers, timeout=timeout)
+            return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            problem = refusal(request, error.code, error.read(), error.headers.get("Retry-After"))
+            if problem is None:
+                message = f"{endpoint}/servers answered {error.code} {error.reason}; is api_endpoint right?"
+                problem = LivchatError("PROVIDER_ERROR", message, {"endpoint": endpoint, "status": error.code})
+            raise problem from error
+        except (OSError, http.client.HTTPException) as error:
+            raise silence(request, endpoint, getattr(error, "reason", None) or error) from error
+        except ValueError:
+            # The caller misses what it looks for.
+            return None
 
     @staticmethod
     def _described(server: dict[str, t.Any], state: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -158,27 +197,41 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             },
         }
 
-    def _add(self, server: dict[str, t.Any]) -> None:
+    def _add(self, server: dict[str, t.Any], state: dict[str, t.Any]) -> None:
         # What an API or a file says is data, never a template.
         server = wrap_var(server)
         name, metadata = server["name"], server["metadata"]
         self.inventory.add_host(name, group=self.inventory.add_group("livchat"))
         key = self._home.file("ssh_keys", metadata["private_key"])
-        ssh = {"UserKnownHostsFile": self._home.file("known_hosts"), "StrictHostKeyChecking": "accept-new"}
-        if server["provider"] == "hetzner":
+        ssh = {
+            "UserKnownHostsFile": self._home.file("known_hosts"),
+            "StrictHostKeyChecking": "accept-new",
+            # A connection whose other side is gone ends after 45 s, not after the quarter of an hour that TCP takes.
+            "ServerAliveInterval": "15",
+            "ServerAliveCountMax": "3",
             # By its number, not its address, which the provider gives to another server once this one is gone.
-            ssh["HostKeyAlias"] = f"hetzner-{server['id']}"
+            "HostKeyAlias": f"{server['provider']}-{server['id']}",
+            # An agent with many keys would use up the few tries that a hardened server allows.
+            "IdentitiesOnly": "yes",
+        }
+        user, port = metadata.get("user", "root"), metadata.get("port", 22)
+        shared = (key, ssh["HostKeyAlias"], user, server["ip_address"], str(port))
         variables = {
             "livchat_server": server,
             "server_domain": metadata.get("domain", ""),
             "ansible_host": server["ip_address"],
-            "ansible_user": metadata.get("user", "root"),
-            "ansible_port": metadata.get("port", 22),
+            "ansible_user": user,
+            "ansible_port": port,
             # Where Debian and Ubuntu have it; finding out would cost each run a call.
             "ansible_python_interpreter": "/usr/bin/python3",
             "ansible_ssh_private_key_file": key,
             "ansible_ssh_common_args": " ".join(f"-o {name}={value}" for name, value in ssh.items()),
+            # Ansible shares one connection per address and user, though an address goes from one server to another and
+            # a shared connection asks for neither key nor host key.
+            "ansible_control_path": f"%(directory)s/{_digest(*shared)}",
         }
+        if variables["ansible_user"] != "root":
+            variables["ansible_become"] = True
         for variable, value in variables.items():
             self.inventory.set_variable(name, variable, value)
         groups = [f"status_{server['status']}"]
@@ -187,7 +240,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             for kind, field in (("location", "location"), ("type", "server_type"))
             if metadata.get(field)
         ]
-        groups += [f"app_{app}" for app in server["applications"]]
+        for instance in server["applications"]:
+            app = state["applications"].get(f"{name}/{instance}", {}).get("name") or instance
+            groups += [f"app_{app}", f"instance_{instance}"]
         groups += [f"label_{label}_{value}" for label, value in metadata.get("labels", {}).items()]
         for group in groups:
             self.inventory.add_host(
@@ -198,3 +253,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._set_composite_vars(self.get_option("compose"), known, name, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), known, name, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), known, name, strict=strict)
+
+
+def _digest(*parts: str) -> str:
+    """Short, since the path of a socket may have 108 bytes, of which ssh itself takes 17."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _hand_over(error: LivchatError) -> None:
+    """Writes the error down for the program that runs Ansible, which itself passes on no more than a sentence."""
+    if path := os.environ.get("LIVCHAT_ERROR_FILE"):
+        with open(path, "w", encoding="utf-8") as handle:
+            json.dump(error.to_dict(), handle)

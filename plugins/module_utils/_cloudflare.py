@@ -12,10 +12,31 @@ from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 
+from ansible.module_utils.basic import env_fallback
 from ansible.module_utils.urls import open_url
 from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError
+from ansible_collections.livchat.setup.plugins.module_utils._patience import (
+    DEFAULT,
+    ConnectionCutError,
+    Patience,
+    TransientError,
+    bounded,
+)
 
 DEFAULT_ENDPOINT = "https://api.cloudflare.com/client/v4"
+# What the comment of a record that we made begins with; its owner follows.
+MARK = "managed by livchat.setup: "
+# Owner of the records that a person sets. A server owns records under its own name, which cannot hold a slash: no
+# server, whatever it is called, takes these with it when it is destroyed.
+OPERATOR = "operator/dns"
+# The options of doc_fragments/cloudflare.py.
+ARGUMENTS: dict[str, Any] = {
+    "zone": {"type": "str", "required": True},
+    "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"])},
+    "api_endpoint": {"type": "str", "default": DEFAULT_ENDPOINT},
+    "timeout": {"type": "int", "default": 30},
+    "patience": {"type": "int", "default": DEFAULT},
+}
 
 # Cloudflare's numeric codes. 9109 and 10000 stand for more than one thing, see _refusal().
 _TOKEN_CODES = {1000, 6003, 6111, 9106, 9107}
@@ -24,12 +45,12 @@ _CONFLICT_CODES = {81053, 81054, 81055, 81056}
 _ROUTE_CODES = {7000, 7003}
 
 
-class ConnectionCutError(LivchatError):
-    """No answer came, so nobody knows whether the request was carried out."""
-
-
-class RecordsMovedError(LivchatError):
+class RecordsMovedError(TransientError):
     """The records are not those that were read: someone else changed them meanwhile."""
+
+
+class RateLimitedError(TransientError):
+    """The request was refused, so it was not carried out and may be repeated whatever it is."""
 
 
 class Answer(NamedTuple):
@@ -40,8 +61,8 @@ class Answer(NamedTuple):
 class CloudflareClient:
     """Speaks to the API with one token.
 
-    Reads are repeated after a lost connection or a fault of the server, everything after a rate limit.
-    `rate_limit_wait` bounds the seconds spent waiting for the latter, all requests together.
+    As long as patience lasts, in seconds for all requests together, reads are repeated after a lost connection or a
+    fault of the server, and everything after a rate limit.
     """
 
     def __init__(
@@ -50,7 +71,7 @@ class CloudflareClient:
         endpoint: str = DEFAULT_ENDPOINT,
         *,
         timeout: int = 30,
-        rate_limit_wait: int = 90,
+        patience: float = DEFAULT,
         page_size: int = 1000,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -68,9 +89,18 @@ class CloudflareClient:
         self._token = token
         self._endpoint = endpoint.rstrip("/")
         self._timeout = timeout
-        self._patience = float(rate_limit_wait)
+        self.patience = Patience(patience, sleep)
         self._page_size = page_size
-        self._sleep = sleep
+
+    @classmethod
+    def of(cls, params: dict[str, Any]) -> CloudflareClient:
+        """The client that a module's options ask for."""
+        return cls(
+            params["api_token"] or "",
+            params["api_endpoint"],
+            timeout=bounded(params["timeout"], params["patience"]),
+            patience=params["patience"],
+        )
 
     def zone(self, name: str) -> dict[str, Any]:
         found = self._request("GET", "/zones?" + urlencode({"name": name, "per_page": 50})).result
@@ -108,23 +138,20 @@ class CloudflareClient:
         body = {"deletes": [{"id": record_id} for record_id in deletes], "patches": patches, "posts": posts}
         self._request("POST", _records_path(zone_id) + "/batch", body, repeat=False)
 
+    def check_editable(self, zone_id: str) -> None:
+        """Raises LivchatError DNS_TOKEN_FORBIDDEN unless the token may change the zone's records. Changes nothing."""
+        body: dict[str, Any] = {"deletes": [], "patches": [], "posts": []}
+        try:
+            self._request("POST", _records_path(zone_id) + "/batch", body)
+        except LivchatError as error:
+            # Whatever is wrong with a change of nothing, the token was good enough to be told so.
+            if error.code not in ("DNS_RECORD_INVALID", "DNS_RECORD_CONFLICT", "DNS_API_ERROR"):
+                raise
+
     def _request(self, method: str, path: str, body: Any = None, repeat: bool = True) -> Answer:
-        attempt = 0
-        while True:
-            try:
-                return self._send(method, path, body)
-            except ConnectionCutError:
-                if not repeat or attempt == 3:
-                    raise
-                self._sleep(2**attempt)
-                attempt += 1
-            except LivchatError as error:
-                # A refused request was not carried out, so that it may be repeated whatever it is.
-                if error.code != "DNS_RATE_LIMITED" or error.retry_after is None or error.retry_after > self._patience:
-                    raise
-                wait = max(error.retry_after, 1)
-                self._patience -= wait
-                self._sleep(wait)
+        return self.patience.call(
+            lambda: self._send(method, path, body), only=TransientError if repeat else RateLimitedError
+        )
 
     def _send(self, method: str, path: str, body: Any) -> Answer:
         try:
@@ -145,7 +172,8 @@ class CloudflareClient:
             reason = getattr(error, "reason", None) or error
             raise ConnectionCutError(
                 "DNS_API_UNREACHABLE",
-                "no answer from %s: %s" % (self._endpoint, reason),
+                "%s gave no answer to %s: %s; see whether this network reaches it, and try again"
+                % (self._endpoint, method, reason),
                 {"endpoint": self._endpoint, "method": method},
             ) from error
         try:
@@ -171,11 +199,12 @@ class CloudflareClient:
             "cloudflare_codes": sorted(codes),
         }
         if status == 429:
-            seconds = int(retry_after) if retry_after and retry_after.isdigit() else 60
-            message = "Cloudflare asks to wait %d seconds: 1200 requests in 5 minutes are the limit" % seconds
-            return LivchatError("DNS_RATE_LIMITED", message, details, retry_after=seconds)
+            seconds = max(int(retry_after), 1) if retry_after and retry_after.isdigit() else 60
+            message = "Cloudflare allows this token no more requests for now (1200 in 5 minutes); try again in %d s"
+            return RateLimitedError("DNS_RATE_LIMITED", message % seconds, details, seconds, seconds)
         if status >= 500:
-            return ConnectionCutError("DNS_API_UNAVAILABLE", "Cloudflare failed: %s" % said, details)
+            message = "Cloudflare's API has a fault: it answered %s to %s; try again later" % (said, method)
+            return ConnectionCutError("DNS_API_UNAVAILABLE", message, details)
         if codes & _TOKEN_CODES or status in (401, 403):
             return _refusal(said, codes, details)
         if codes & _MOVED_CODES:
@@ -189,6 +218,31 @@ class CloudflareClient:
             return LivchatError("DNS_RECORD_INVALID", "Cloudflare refuses the request: %s" % said, details)
         message = "%s does not answer as Cloudflare's API does: %s" % (self._endpoint, said)
         return LivchatError("DNS_API_ERROR", message, details)
+
+
+def plain_name(name: str, zone: str = "") -> str:
+    """A name as the API writes it; @ is the zone."""
+    plain = name.lower().rstrip(".")
+    return zone if plain == "@" else plain
+
+
+def within(name: str, top: str) -> bool:
+    """Whether a name is the other one, or below it."""
+    return name == top or name.endswith("." + top)
+
+
+def owner_of(record: dict[str, Any]) -> str | None:
+    """Who a record belongs to, or None when we did not make it."""
+    comment = str(record.get("comment") or "")
+    return comment[len(MARK) :] if comment.startswith(MARK) else None
+
+
+def maker_of(record: dict[str, Any]) -> str:
+    """Who made a record, in words."""
+    owner = owner_of(record)
+    if owner is None:
+        return "someone else (comment: %s)" % (record.get("comment") or "none")
+    return "the operator, with dns.set" if owner == OPERATOR else "livchat.setup for %s" % owner
 
 
 def same_value(one: dict[str, Any], other: dict[str, Any]) -> bool:

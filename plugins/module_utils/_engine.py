@@ -52,9 +52,9 @@ class EngineClient:
             response = connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise LivchatError(
-                "ENGINE_UNREACHABLE", f"the Docker engine at {self._path} does not answer: {error}"
-            ) from error
+            reason = getattr(error, "strerror", None) or error
+            message = f"the Docker engine at {self._path} does not answer ({reason}); the setup of the server starts it"
+            raise LivchatError("ENGINE_UNREACHABLE", message) from error
         finally:
             connection.close()
         if response.status >= 400:

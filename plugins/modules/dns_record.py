@@ -11,8 +11,8 @@ author:
   - LivChat (@livchat)
 description:
   - Brings a list of DNS records of one zone to the wanted state, with one change that is carried out as a whole.
-  - Every record it makes carries a comment with its owner. Records without that comment were made by someone else;
-    they are not changed or removed unless O(adopt=true).
+  - Every record it makes carries a comment with its owner. Records without that comment were made by someone else, or
+    for another owner; they are not changed or removed, but for those that O(adopt=true) takes over.
   - Runs on the controller; delegate it to C(localhost).
 attributes:
   check_mode:
@@ -53,10 +53,10 @@ options:
         type: bool
         default: false
       priority:
-        description: Preference of a C(MX) record.
+        description: Preference of a C(MX) record. Required for one with O(state=present).
         type: int
   owner:
-    description: Who the records belong to, such as V(server1/n8n).
+    description: Who the records belong to, such as V(server1/n8n). What C(dns.set) makes belongs to V(operator/dns).
     type: str
     required: true
   state:
@@ -71,11 +71,28 @@ options:
     description:
       - Take over records that someone else made under the same name and type.
         Addresses and aliases that stand in the way are replaced.
+      - Records that this collection made for another owner are never taken over.
     type: bool
     default: false
+  exclusive:
+    description:
+      - Whether O(records) tells all values of this owner. With V(false), those it has besides stay, which only
+        types other than C(CNAME) can have.
+    type: bool
+    default: true
+  unmanaged:
+    description:
+      - What to do about a record of someone else, or of another owner, that would not be changed; with O(state=present)
+        because it says already what is wanted, with O(state=absent) because it is not this owner's.
+      - V(leave) leaves it in place; O(state=absent) warns.
+      - V(fail) fails with the code C(DNS_RECORD_CONFLICT), and nothing is done to any record.
+    type: str
+    choices: [leave, fail]
+    default: leave
 extends_documentation_fragment:
   - livchat.setup.cloudflare
 seealso:
+  - module: livchat.setup.dns_record_info
   - module: livchat.setup.dns_zone_info
 """
 
@@ -132,6 +149,12 @@ records:
     proxied:
       description: Whether it is proxied.
       type: bool
+    priority:
+      description: Preference. Of C(MX) records only.
+      type: int
+    before:
+      description: What the content was, after the preference of a C(MX) record. Of updated records only.
+      type: str
   sample:
     - {"action": "create", "name": "n8n.example.com", "type": "A", "value": "192.0.2.10", "ttl": 1, "proxied": false}
 zone_id:
@@ -145,19 +168,25 @@ error:
 """
 
 import ipaddress
+import itertools
 import re
-import time
-from typing import Any
+from typing import Any, NamedTuple
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.livchat.setup.plugins.module_utils._cloudflare import (
-    DEFAULT_ENDPOINT,
+    ARGUMENTS,
+    MARK,
+    OPERATOR,
     CloudflareClient,
-    ConnectionCutError,
     RecordsMovedError,
+    maker_of,
+    owner_of,
+    plain_name,
     same_value,
+    within,
 )
 from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError, fail
+from ansible_collections.livchat.setup.plugins.module_utils._patience import ConnectionCutError
 
 # Where traffic goes: a second one of these beside ours would take a part of it.
 ROUTING_TYPES = ("A", "AAAA", "CNAME")
@@ -180,7 +209,8 @@ class WantedRecords:
     def read(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         wanted: list[dict[str, Any]] = []
         for number, item in enumerate(items):
-            record = self._one("records[%d]" % number, item)
+            # Of a single one, the option alone says where.
+            record = self._one("records[%d]." % number if len(items) > 1 else "", item)
             if not any(_key(record) == _key(other) and _same(record, other) for other in wanted):
                 wanted.append(record)
         return wanted
@@ -190,32 +220,31 @@ class WantedRecords:
         record: dict[str, Any] = {"name": self._name(where, item["name"]), "type": kind, "comment": self._comment}
         proxied = bool(item["proxied"])
         if proxied and kind not in ROUTING_TYPES:
-            raise _invalid(where + ".proxied", True, "only %s records can be proxied" % ", ".join(ROUTING_TYPES))
+            raise _invalid(where + "proxied", True, "only %s records can be proxied" % ", ".join(ROUTING_TYPES))
         if item["ttl"] != 1 and not 60 <= item["ttl"] <= 86400:
-            raise _invalid(where + ".ttl", item["ttl"], "allowed are 1 (automatic) and 60 to 86400")
+            raise _invalid(where + "ttl", item["ttl"], "allowed are 1 (automatic) and 60 to 86400")
         # Cloudflare sets the TTL of what it proxies.
         record.update(proxied=proxied, ttl=1 if proxied else item["ttl"])
-        if kind == "MX" and self._state == "present":
+        if kind == "MX" and (self._state == "present" or item["priority"] is not None):
             if item["priority"] is None or not 0 <= item["priority"] <= 65535:
-                raise _invalid(where + ".priority", item["priority"], "a MX record needs one from 0 to 65535")
+                raise _invalid(where + "priority", item["priority"], "an MX record needs one from 0 to 65535")
             record["priority"] = item["priority"]
         if value is None:
             if self._state == "present":
-                raise _invalid(where + ".value", None, "state=present needs a value")
+                raise _invalid(where + "value", None, "state=present needs a value")
             return record
-        record["content"] = self._value(where + ".value", kind, value)
+        record["content"] = self._value(where + "value", kind, value)
         if kind == "CAA":
             flags, tag, text = CAA.fullmatch(value).groups()  # type: ignore[union-attr]  # _value() matched it
             record["data"] = {"flags": int(flags), "tag": tag, "value": text}
         return record
 
     def _name(self, where: str, given: str) -> str:
-        name = given.lower().rstrip(".")
-        if name == "@":
-            return self._zone
-        inside = name == self._zone or name.endswith("." + self._zone)
-        if not inside or not HOST.fullmatch(name):
-            raise _invalid(where + ".name", given, "it must be a full host name inside the zone %s, or @" % self._zone)
+        name = plain_name(given, self._zone)
+        if name == self._zone:
+            return name
+        if not within(name, self._zone) or not HOST.fullmatch(name):
+            raise _invalid(where + "name", given, "it must be a full host name inside the zone %s, or @" % self._zone)
         return name
 
     @staticmethod
@@ -244,12 +273,21 @@ class WantedRecords:
         return value
 
 
+class Rules(NamedTuple):
+    """What holds for all records of one call."""
+
+    comment: str
+    state: str
+    adopt: bool
+    exclusive: bool
+    unmanaged: str
+
+
 class RecordPlan:
     """The changes that lead from the records there are to the wanted ones. Changes nothing itself."""
 
-    def __init__(self, comment: str, adopt: bool) -> None:
-        self._comment = comment
-        self._adopt = adopt
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
         self.deletes: list[dict[str, Any]] = []
         self.updates: list[tuple[dict[str, Any], dict[str, Any]]] = []  # what there is, what it becomes
         self.creates: list[dict[str, Any]] = []
@@ -273,11 +311,12 @@ class RecordPlan:
 
     def absent(self, existing: list[dict[str, Any]], unwanted: list[dict[str, Any]]) -> RecordPlan:
         for record in existing:
-            meant = [r for r in unwanted if _key(r) == _key(record) and ("content" not in r or same_value(r, record))]
-            if meant and (self._owned(record) or self._adopt):
+            if not any(_meant(one, record) for one in unwanted):
+                continue
+            if self._owned(record) or self._adoptable(record):
                 self.deletes.append(record)
-            elif meant:
-                self.unmanaged.append(record)
+            else:
+                self._leave(record, "nothing was removed")
         return self
 
     def purged(self, existing: list[dict[str, Any]]) -> RecordPlan:
@@ -295,7 +334,9 @@ class RecordPlan:
             left.remove(match)
             self._match(match, record)
         for record in left:
-            if self._owned(record) or record["type"] in ROUTING_TYPES:
+            if self._owned(record) and not self._rules.exclusive and record["type"] != "CNAME":
+                self.kept.append(record)
+            elif self._owned(record) or record["type"] in ROUTING_TYPES:
                 self._claim(record)
                 # Changing a record in place leaves no moment in which the name does not resolve.
                 if missing:
@@ -311,56 +352,70 @@ class RecordPlan:
                 self.updates.append((there, wanted))
             else:
                 self.kept.append(there)
-        elif self._adopt:
+        elif self._adoptable(there):
             self.updates.append((there, wanted))
         elif bool(there.get("proxied")) != wanted["proxied"]:
             self._claim(there)
         else:
-            # It says what is wanted, whoever made it.
-            self.unmanaged.append(there)
+            self._leave(there, "it has that value already")
 
     def _owned(self, record: dict[str, Any]) -> bool:
-        return record.get("comment") == self._comment
+        return record.get("comment") == self._rules.comment
+
+    def _adoptable(self, record: dict[str, Any]) -> bool:
+        return self._rules.adopt and owner_of(record) is None
 
     def _claim(self, record: dict[str, Any]) -> None:
-        if self._owned(record) or self._adopt:
-            return
-        shown = "%s %s %s" % (record["name"], record["type"], record["content"])
-        raise LivchatError(
+        if not (self._owned(record) or self._adoptable(record)):
+            raise self._conflict(record, "it stands in the way")
+
+    def _leave(self, record: dict[str, Any], why: str) -> None:
+        if self._rules.unmanaged == "fail":
+            raise self._conflict(record, why)
+        self.unmanaged.append(record)
+
+    def _conflict(self, record: dict[str, Any], why: str) -> LivchatError:
+        owner = owner_of(record)
+        if owner == OPERATOR:
+            cure = "dns.remove removes it"
+        elif owner is not None:
+            cure = "what it was made for removes it: uninstall that application, or destroy that server"
+        elif self._rules.state == "absent":
+            cure = "remove it where it was made; to remove another value of that name, say which"
+        else:
+            cure = "remove it where it was made, or have it taken over (adopt=true, on the command line --adopt)"
+        shown = "%s %s %s" % (record["name"], record["type"], _whole_value(record))
+        message = "the record %s was made by %s, and %s: %s" % (shown, maker_of(record), why, cure)
+        return LivchatError(
             "DNS_RECORD_CONFLICT",
-            "the record %s (comment: %s) was not made by this owner and stands in the way: "
-            "remove it, or set adopt=true to take it over" % (shown, record.get("comment") or "none"),
-            {"record": _shown("conflict", record)},
+            message,
+            {"record": _shown("conflict", record), "owner": owner, "comment": record.get("comment")},
         )
 
 
 class DnsRecords:
     """Reads, plans and applies, again if the outcome of a change is not known."""
 
-    def __init__(self, client: CloudflareClient, zone: str, comment: str, state: str, adopt: bool) -> None:
+    def __init__(self, client: CloudflareClient, zone: str, rules: Rules) -> None:
         self._client = client
-        self._comment = comment
-        self._state = state
-        self._adopt = adopt
+        self._rules = rules
         self.zone_id = str(client.zone(zone)["id"])
 
     def plan(self, wanted: list[dict[str, Any]] | None) -> RecordPlan:
         """The plan for these records; for None, the plan that removes all of the owner's."""
-        plan = RecordPlan(self._comment, self._adopt)
+        plan = RecordPlan(self._rules)
         existing = self._client.records(self.zone_id)
         if wanted is None:
             return plan.purged(existing)
-        return plan.present(existing, wanted) if self._state == "present" else plan.absent(existing, wanted)
+        return plan.present(existing, wanted) if self._rules.state == "present" else plan.absent(existing, wanted)
 
     def apply(self, plan: RecordPlan, wanted: list[dict[str, Any]] | None) -> None:
-        for attempt in range(4):
+        for attempt in itertools.count():
             try:
                 self._send(plan)
                 return
-            except (ConnectionCutError, RecordsMovedError):
-                if attempt == 3:
-                    raise
-                time.sleep(2**attempt)
+            except (ConnectionCutError, RecordsMovedError) as error:
+                self._client.patience.wait(error, attempt)
                 plan = self.plan(wanted)
 
     def _send(self, plan: RecordPlan) -> None:
@@ -389,21 +444,34 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return ("content" in one) == ("content" in other) and same_value(one, other)
 
 
+def _meant(unwanted: dict[str, Any], record: dict[str, Any]) -> bool:
+    """Whether a record is one of those to remove: what is not said of them does not matter."""
+    if _key(unwanted) != _key(record):
+        return False
+    there = record if "priority" in unwanted else {**record, "priority": None}
+    return "content" not in unwanted or same_value(unwanted, there)
+
+
 def _excludes(kind: str, other: str) -> bool:
     """Whether records of two types cannot be at one name."""
     return kind != other and "CNAME" in (kind, other) and {kind, other} <= set(ROUTING_TYPES)
 
 
+def _whole_value(record: dict[str, Any]) -> str:
+    """The content, for mail with the preference that belongs to it."""
+    return "%s %s" % (record["priority"], record["content"]) if record["type"] == "MX" else str(record["content"])
+
+
 def _shown(action: str, record: dict[str, Any]) -> dict[str, Any]:
     shown = {"action": action, "value": record["content"]}
-    shown.update((key, record[key]) for key in ("name", "type", "ttl", "proxied") if key in record)
+    shown.update((key, record[key]) for key in ("name", "type", "ttl", "proxied", "priority") if key in record)
     return shown
 
 
 def _line(record: dict[str, Any]) -> str:
     proxied = " proxied" if record.get("proxied") else ""
     comment = "  # %s" % record["comment"] if record.get("comment") else ""
-    line = (record["name"], record["type"], record["content"], record["ttl"], proxied, comment)
+    line = (record["name"], record["type"], _whole_value(record), record["ttl"], proxied, comment)
     return "%s %s %s ttl=%s%s%s" % line
 
 
@@ -416,7 +484,7 @@ def diff(plan: RecordPlan) -> dict[str, str]:
 
 def report(plan: RecordPlan) -> list[dict[str, Any]]:
     shown = [_shown("delete", record) for record in plan.deletes]
-    shown += [_shown("update", wanted) for there, wanted in plan.updates]
+    shown += [{**_shown("update", wanted), "before": _whole_value(there)} for there, wanted in plan.updates]
     shown += [_shown("create", record) for record in plan.creates]
     shown += [_shown("none", record) for record in plan.kept]
     shown += [_shown("unmanaged", record) for record in plan.unmanaged]
@@ -425,21 +493,17 @@ def report(plan: RecordPlan) -> list[dict[str, Any]]:
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    zone = params["zone"].lower().rstrip(".")
+    zone = plain_name(params["zone"])
     if not ZONE.fullmatch(zone):
         raise _invalid("zone", params["zone"], "it must be a domain name, such as example.com")
     if not OWNER.fullmatch(params["owner"]):
         raise _invalid("owner", params["owner"], "it must match %s" % OWNER.pattern)
-    comment = "managed by livchat.setup: " + params["owner"]
+    comment = MARK + params["owner"]
     given = params["records"]
     wanted = None if given is None else WantedRecords(zone, params["state"], comment).read(given)
-    client = CloudflareClient(
-        params["api_token"] or "",
-        params["api_endpoint"],
-        timeout=params["timeout"],
-        rate_limit_wait=params["rate_limit_wait"],
-    )
-    records = DnsRecords(client, zone, comment, params["state"], params["adopt"])
+    client = CloudflareClient.of(params)
+    rules = Rules(comment, params["state"], params["adopt"], params["exclusive"], params["unmanaged"])
+    records = DnsRecords(client, zone, rules)
     plan = records.plan(wanted)
     if plan.changed and not module.check_mode:
         records.apply(plan, wanted)
@@ -452,7 +516,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "zone": {"type": "str", "required": True},
+            **ARGUMENTS,
             "records": {
                 "type": "list",
                 "elements": "dict",
@@ -468,10 +532,8 @@ def main() -> None:
             "owner": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "adopt": {"type": "bool", "default": False},
-            "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"])},
-            "api_endpoint": {"type": "str", "default": DEFAULT_ENDPOINT},
-            "timeout": {"type": "int", "default": 30},
-            "rate_limit_wait": {"type": "int", "default": 90},
+            "exclusive": {"type": "bool", "default": True},
+            "unmanaged": {"type": "str", "choices": ["leave", "fail"], "default": "leave"},
         },
         required_if=[("state", "present", ("records",))],
         supports_check_mode=True,

@@ -19,6 +19,17 @@ attributes:
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: none
+options:
+  editable:
+    description:
+      - Whether to fail unless the token may also change the zone's records. Nothing is changed to find that out.
+    type: bool
+    default: false
+  names:
+    description: Host names that must be the zone or in it, such as the base domains of servers.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - livchat.setup.cloudflare
 seealso:
@@ -29,6 +40,8 @@ EXAMPLES = r"""
 - name: Look at the zone before anything depends on it
   livchat.setup.dns_zone_info:
     zone: example.com
+    editable: true
+    names: [prod.example.com]
   delegate_to: localhost
   register: zone
 """
@@ -65,20 +78,25 @@ error:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
-from ansible_collections.livchat.setup.plugins.module_utils._cloudflare import DEFAULT_ENDPOINT, CloudflareClient
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.livchat.setup.plugins.module_utils._cloudflare import ARGUMENTS, CloudflareClient, plain_name
 from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError, fail
 
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
-    client = CloudflareClient(
-        params["api_token"] or "",
-        params["api_endpoint"],
-        timeout=params["timeout"],
-        rate_limit_wait=params["rate_limit_wait"],
-    )
+    client = CloudflareClient.of(params)
+    name = plain_name(params["zone"])
+    outside = [one for one in params["names"] if one != name and not one.endswith("." + name)]
+    if outside:
+        message = (
+            "%s: not in the DNS zone %s, so no names could be made below it; take a domain in the zone, or set dns.zone"
+            % (", ".join(one or "(no domain)" for one in outside), name)
+        )
+        raise LivchatError("DNS_NAME_INVALID", message, {"zone": name, "names": outside})
     # Not /user/tokens/verify: tokens that belong to an account, not to a person, are unknown there and still work.
-    zone = client.zone(params["zone"].lower().rstrip("."))
+    zone = client.zone(name)
+    if params["editable"]:
+        client.check_editable(zone["id"])
     return {
         "id": zone["id"],
         "name": zone["name"],
@@ -91,11 +109,9 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "zone": {"type": "str", "required": True},
-            "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"])},
-            "api_endpoint": {"type": "str", "default": DEFAULT_ENDPOINT},
-            "timeout": {"type": "int", "default": 30},
-            "rate_limit_wait": {"type": "int", "default": 90},
+            **ARGUMENTS,
+            "editable": {"type": "bool", "default": False},
+            "names": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

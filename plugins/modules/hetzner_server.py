@@ -69,6 +69,12 @@ options:
     description: Seconds an action of the provider may take.
     type: int
     default: 300
+  patience:
+    description:
+      - Most seconds that the module goes on trying, all in all, while the API asks to wait, has a fault or does not
+        answer.
+    type: int
+    default: 60
 """
 
 EXAMPLES = r"""
@@ -110,10 +116,12 @@ import traceback
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
 from ..module_utils._errors import LivchatError, fail
+from ..module_utils._hetzner import connect
+from ..module_utils._patience import DEFAULT as DEFAULT_PATIENCE
+from ..module_utils._patience import TransientError, bounded
 
 try:
-    import requests
-    from hcloud import APIException, Client
+    from hcloud import APIException
     from hcloud.actions.domain import ActionException
     from hcloud.firewalls.domain import FirewallResource, FirewallRule
     from hcloud.images import Image
@@ -130,6 +138,10 @@ FIREWALL = "livchat-setup"
 EVERYWHERE = ["0.0.0.0/0", "::/0"]
 # docs.docker.com/engine/swarm/swarm-tutorial: control plane, gossip, overlay traffic.
 SWARM_PORTS = (("tcp", "2377"), ("tcp", "7946"), ("udp", "7946"), ("udp", "4789"))
+# What Hetzner says when it has no room for a server, though its list of types may say otherwise.
+NO_ROOM = ("resource_unavailable", "placement_error")
+# Seconds for one answer.
+ANSWER_TIMEOUT = 30
 
 
 class Project:
@@ -175,41 +187,63 @@ class Project:
         made = []
         try:
             key = self._key(wanted["public_key"], made)
-            wall = self._firewall(ours)
             parts = {
                 "server_type": ServerType(id=server_type.id),
                 "image": Image(id=image.id),
                 "location": Location(name=wanted["location"]),
                 "ssh_keys": [key],
-                "firewalls": [wall],
                 "labels": self._labels(wanted),
             }
-            server = self._ordered(wanted, parts, made)
+            server, wall = self._ordered_behind_a_firewall(wanted, parts, made, ours)
             server.reload()
             self._admit_all(wall, ours)
-        except (APIException, ActionException, requests.RequestException) as error:
+        except (APIException, ActionException, LivchatError) as error:
             left = self._undo(made)
-            raise self._creation_failed(error, left) from error
+            raise self._creation_failed(error, left, wanted) from error
         self.created = True
         return self._described(server, key.id)
+
+    def _ordered_behind_a_firewall(self, wanted, parts, made, ours):
+        wall = self._firewall(ours, made)
+        try:
+            return self._ordered(wanted, dict(parts, firewalls=[wall]), made), wall
+        except APIException:
+            there = self._client.firewalls.get_by_name(FIREWALL)
+            if there is not None and there.id == wall.id:
+                raise
+        # Another run took away its last server, or failed to make its first, and the firewall with it.
+        wall = self._firewall(ours, made)
+        return self._ordered(wanted, dict(parts, firewalls=[wall]), made), wall
 
     def _ordered(self, wanted, parts, made):
         """Orders the server and waits for it. An answer that was lost is no reason to order another."""
         try:
             response = self._client.servers.create(name=self._name, **parts)
-        except (APIException, requests.RequestException) as error:
-            known = isinstance(error, APIException) and error.code != "uniqueness_error"
-            server = None if known else self._client.servers.get_by_name(self._name)
-            if server is None or server.labels.get("livchat-key") != _short(wanted["public_key"]):
+        except (APIException, TransientError) as error:
+            if isinstance(error, APIException) and error.code != "uniqueness_error":
                 raise
-            made.append(("server", server))
-            for action in server.get_actions():
-                self._wait(action)
+            server = self._taken_up(wanted, made)
+            if server is None:
+                raise
             return server
         made.append(("server", response.server))
         for action in [response.action, *response.next_actions]:
             self._wait(action)
         return response.server
+
+    def _taken_up(self, wanted, made):
+        """The server of an order whose outcome is not known, finished; None if there is none of ours."""
+        try:
+            server = self._client.servers.get_by_name(self._name)
+        except (APIException, TransientError):
+            made.append(("server", None))
+            return None
+        if server is None or server.labels.get("livchat-key") != _short(wanted["public_key"]):
+            return None
+        made.append(("server", server))
+        for action in server.get_actions():
+            self._wait(action)
+        return server
 
     def _keep(self, server, wanted, ours):
         for field, has in (
@@ -266,10 +300,10 @@ class Project:
             raise _refused("location", location, "allowed: %s" % ", ".join(known))
         places = sorted(one.location.name for one in server_type.locations or [] if one.available)
         if location not in places:
-            message = "%s cannot be had at %s now; it can be had at: %s" % (
+            message = "there is no %s to be had at %s now; %s" % (
                 name,
                 location,
-                ", ".join(places) or "no location",
+                "choose one of: %s" % ", ".join(places) if places else "choose another server type, or try again later",
             )
             raise LivchatError(
                 "SERVER_TYPE_UNAVAILABLE", message, {"server_type": name, "location": location, "available": places}
@@ -295,28 +329,31 @@ class Project:
             if stale.labels.get("managed-by") != MANAGED["managed-by"]:
                 message = "there is an SSH key %s already, and livchat.setup did not register it; rename it" % name
                 raise LivchatError("SSH_KEY_NAME_CONFLICT", message, {"name": name})
-            stale.delete()
+            with _ignoring("not_found"):
+                stale.delete()
         try:
             key = self._client.ssh_keys.create(name=name, public_key=public_key, labels=dict(MANAGED))
-        except requests.RequestException:
+        except (APIException, TransientError):
+            # The answer was lost, or what was lost was the answer before this one.
             key = self._client.ssh_keys.get_by_fingerprint(_fingerprint(public_key))
             if key is None:
                 raise
         made.append(("SSH key", key))
         return key
 
-    def _firewall(self, servers):
-        """The firewall, made if there is none; it outlives a failed creation, since it belongs to all servers."""
+    def _firewall(self, servers, made):
+        """The firewall, made if there is none."""
         wall = self._client.firewalls.get_by_name(FIREWALL)
         if wall is None:
             try:
                 rules = _rules(servers)
                 wall = self._client.firewalls.create(name=FIREWALL, rules=rules, labels=dict(MANAGED)).firewall
-            except (APIException, requests.RequestException):
+            except (APIException, TransientError):
                 # The answer was lost, or another run was quicker.
                 wall = self._client.firewalls.get_by_name(FIREWALL)
                 if wall is None:
                     raise
+            made.append(("firewall", wall))
         elif _plain(wall.rules) != _plain(_rules(servers)):
             self._admit(wall, servers)
         return wall
@@ -326,12 +363,13 @@ class Project:
         if wall is None or _plain(wall.rules) != _plain(_rules(ours)):
             self.changes.append("set the rules of firewall %s" % FIREWALL)
             if not self._check_mode:
-                wall = self._firewall(ours)
+                wall = self._firewall(ours, [])
         if wall is not None and wall.id not in {one.firewall.id for one in server.public_net.firewalls}:
             self.changes.append("put firewall %s before server %s" % (FIREWALL, self._name))
             if not self._check_mode:
-                for action in wall.apply_to_resources([FirewallResource(type="server", server=server)]):
-                    self._wait(action)
+                with _ignoring("firewall_already_applied"):
+                    for action in wall.apply_to_resources([FirewallResource(type="server", server=server)]):
+                        self._wait(action)
 
     def _admit_all(self, wall, admitted):
         """Has the firewall know all our servers. Runs side by side look again after writing: the last has seen all."""
@@ -355,12 +393,17 @@ class Project:
         else:
             self.changes.append("remove server %s" % self._name)
             if not self._check_mode:
-                self._remove(server)
+                try:
+                    self._remove(server)
+                except ActionException as error:
+                    message = "it could not be removed: %s. Nothing of it is gone; try again" % _said(error)
+                    raise LivchatError("SERVER_DELETION_FAILED", message, {"id": server.id}) from error
         key = self._client.ssh_keys.get_by_name("livchat-%s" % self._name)
         if key is not None and key.labels.get("managed-by") == MANAGED["managed-by"]:
             self.changes.append("remove SSH key %s" % key.name)
             if not self._check_mode:
-                key.delete()
+                with _ignoring("not_found"):
+                    key.delete()
         self._leave_firewall([one for one in ours if one is not server])
 
     def _leave_firewall(self, remaining):
@@ -371,7 +414,7 @@ class Project:
             self.changes.append("remove firewall %s" % FIREWALL)
             if not self._check_mode:
                 # In use after all: somebody put it before a server of his own, or another run just ordered one.
-                with _ignoring("resource_in_use"):
+                with _ignoring("resource_in_use", "not_found"):
                     wall.delete()
         elif _plain(wall.rules) != _plain(_rules(remaining)):
             self.changes.append("set the rules of firewall %s" % FIREWALL)
@@ -380,6 +423,7 @@ class Project:
 
     # --- both
     def _remove(self, server):
+        # Gone already: the answer to an earlier try was lost, or somebody else was quicker.
         with _ignoring("not_found"):
             if server.status == "deleting":
                 # By a run that was killed meanwhile.
@@ -391,24 +435,41 @@ class Project:
     def _undo(self, made):
         """Removes what was made, newest first; the names of what could not be."""
         left = []
-        for kind, thing in reversed(made):
+        for kind, thing in sorted(made, key=lambda one: one[0] != "server"):
+            if thing is None:
+                left.append("server %s, of which it is not known whether it was ordered," % self._name)
+                continue
+            # The order's own key lets the next run know the server.
+            if kind == "SSH key" and left:
+                left.append("SSH key %s" % thing.name)
+                continue
             try:
-                with _ignoring("not_found"):
+                # A firewall that others use by now stays.
+                with _ignoring("not_found", "resource_in_use"):
                     done = thing.delete()
                     if kind == "server":
                         self._wait(done)
-            except (APIException, ActionException, requests.RequestException):
+            except (APIException, ActionException, LivchatError):
                 left.append("%s %s" % (kind, thing.name))
         return left
 
-    def _creation_failed(self, error, left):
-        message = "server %s could not be created: %s. " % (self._name, _said(error))
+    def _creation_failed(self, error, left, wanted):
+        """What went wrong, and what became of what was made until then."""
+        known = _provider_error(error)
         if left:
-            message += "%s could not be removed and will be at the next run" % ", ".join(left)
+            after = "%s could not be removed; run it again, which takes it up or removes it" % ", ".join(left)
         else:
-            message += "What was made was removed; try again"
-        code = getattr(error, "code", None)
-        return LivchatError("SERVER_CREATION_FAILED", message, {"name": self._name, "provider_code": code or ""})
+            after = "What was made was removed; try again"
+        details = {**known.details, "left": left}
+        code, said = known.code, known.message
+        if code == "PROVIDER_ERROR":
+            code, said = "SERVER_CREATION_FAILED", "it could not be created: %s" % _said(error)
+        if details.get("provider_code") in NO_ROOM:
+            code = "SERVER_TYPE_UNAVAILABLE"
+            said = "there is no %s to be had at %s now: %s" % (wanted["server_type"], wanted["location"], _said(error))
+            after += " later, or with another server type or location" if not left else ""
+            details.update(server_type=wanted["server_type"], location=wanted["location"])
+        return LivchatError(code, "%s. %s" % (said, after), details, known.retry_after)
 
     def _wait(self, action):
         action.wait_until_finished(max_retries=self._timeout)
@@ -488,11 +549,11 @@ def _short(public_key):
 
 
 @contextlib.contextmanager
-def _ignoring(code):
+def _ignoring(*codes):
     try:
         yield
     except APIException as error:
-        if error.code != code:
+        if error.code not in codes:
             raise
 
 
@@ -501,9 +562,7 @@ def _refused(field, value, allowed):
 
 
 def _said(error):
-    """The error in words; a connection's error quotes addresses and objects, of which only the kind says something."""
-    if isinstance(error, requests.RequestException):
-        return "no answer from the provider (%s)" % type(error).__name__
+    """The error in words."""
     if isinstance(error, ActionException):
         failure = error.action.error or {}
         return "%s: %s" % (error.action.command, failure.get("message") or "it did not end in time")
@@ -511,18 +570,18 @@ def _said(error):
 
 
 def _provider_error(error):
-    code = getattr(error, "code", None)
+    """The library's errors as ours."""
+    if isinstance(error, LivchatError):
+        return error
+    code = getattr(error, "code", None) or ""
+    details = {"provider_code": str(code)}
     if code in ("unauthorized", "forbidden", "token_readonly", 401, 403):
-        message = "the provider refuses the token: %s; it needs the right to read and write" % _said(error)
-        return LivchatError("PROVIDER_TOKEN_INVALID", message, {"provider_code": code})
-    if code == "rate_limit_exceeded":
-        return LivchatError("PROVIDER_RATE_LIMITED", "the provider asks for patience: %s" % _said(error), {}, 60)
+        message = "Hetzner refuses the token: %s; it needs the right to read and write" % _said(error)
+        return LivchatError("PROVIDER_TOKEN_INVALID", message, details)
     if code == "protected":
-        message = "%s; remove the protection at the provider first" % _said(error)
-        return LivchatError("SERVER_PROTECTED", message, {"provider_code": code})
-    return LivchatError(
-        "PROVIDER_ERROR", "the provider could not do it: %s" % _said(error), {"provider_code": code or ""}
-    )
+        message = "%s; remove the protection at Hetzner first" % _said(error)
+        return LivchatError("SERVER_PROTECTED", message, details)
+    return LivchatError("PROVIDER_ERROR", "Hetzner could not do it: %s" % _said(error), details)
 
 
 def main():
@@ -539,6 +598,7 @@ def main():
             "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["HCLOUD_TOKEN"])},
             "api_endpoint": {"type": "str", "default": "https://api.hetzner.cloud/v1"},
             "timeout": {"type": "int", "default": 300},
+            "patience": {"type": "int", "default": DEFAULT_PATIENCE},
         },
         required_if=[("state", "present", ("server_type", "location", "image", "public_key"))],
         supports_check_mode=True,
@@ -549,13 +609,8 @@ def main():
     try:
         if not params["api_token"]:
             raise LivchatError("PROVIDER_TOKEN_MISSING", "no token of the provider was given")
-        client = Client(
-            params["api_token"],
-            api_endpoint=params["api_endpoint"],
-            application_name="livchat.setup",
-            poll_interval=1,
-            timeout=30,
-        )
+        patience = params["patience"]
+        client = connect(params["api_token"], params["api_endpoint"], bounded(ANSWER_TIMEOUT, patience), patience)
         project = Project(client, params["name"], params["timeout"], module.check_mode)
         result = {}
         if params["state"] == "present":
@@ -563,10 +618,11 @@ def main():
             result["created"] = project.created
         else:
             project.absent()
-    except LivchatError as error:
-        fail(module, error)
-    except (APIException, ActionException, requests.RequestException) as error:
-        fail(module, _provider_error(error))
+    except (LivchatError, APIException, ActionException) as error:
+        known = _provider_error(error)
+        message = "server %s: %s" % (params["name"], known.message)
+        details = {"name": params["name"], **known.details}
+        fail(module, LivchatError(known.code, message, details, known.retry_after))
     for warning in project.warnings:
         module.warn(warning)
     after = "".join(change + "\n" for change in project.changes)

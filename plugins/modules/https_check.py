@@ -22,6 +22,13 @@ attributes:
     support: none
     description: The result says what changed.
 options:
+  entries:
+    description:
+      - Entries of a plan to which the URLs belong. Of one that is not right, the error then says which service stands
+        behind it and what that printed last.
+    type: list
+    elements: dict
+    default: []
   urls:
     description: What to look at. The C(urls) of a plan's entries.
     type: list

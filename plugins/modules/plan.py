@@ -46,6 +46,13 @@ options:
     description: Result of M(livchat.setup.server_info).
     type: dict
     required: true
+  backend:
+    description:
+      - Who is to deploy stacks, Docker's own command or Portainer.
+      - It holds for applications that are asked for by name, and new ones; others stay with whom they have.
+    type: str
+    choices: [docker, portainer]
+    default: docker
 """
 
 EXAMPLES = r"""

@@ -29,13 +29,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 server:
-  description: Host name, operating system, processors, memory in MB and disk in GB (of /var/lib's file system).
+  description: Host name, operating system, processors, memory in MB and disk in GB (of /var/lib/docker's file system).
   returned: always
   type: dict
 docker:
   description: Whether Docker is installed, its version, and the state of its Swarm.
   returned: always
   type: dict
+setup_at:
+  description: When the last setup of the server ended, or empty.
+  returned: always
+  type: str
 services:
   description: Swarm's services with stack, image, replicas wanted and running, and their labels.
   returned: always
@@ -63,6 +67,8 @@ volumes:
   elements: str
 """
 
+import datetime
+import json
 import os
 import platform
 import shutil
@@ -71,6 +77,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._engine import SOCKET, EngineClient
 from ..module_utils._errors import LivchatError, fail
+
+# Where M(livchat.setup.setup_record) keeps how the last setup left the server.
+SETUP_RECORD = "/var/lib/livchat/setup.json"
+DOCKER_FOLDER = "/var/lib/docker"
 
 
 class ServerInfo:
@@ -81,6 +91,7 @@ class ServerInfo:
 
     def read(self):
         facts = {"server": self._server(), "docker": {"installed": os.path.exists(SOCKET), "swarm": {"active": False}}}
+        facts["setup_at"] = self._setup_at()
         facts.update(services=[], networks=[], secrets=[], configs=[], volumes=[])
         if not facts["docker"]["installed"]:
             return facts
@@ -120,6 +131,15 @@ class ServerInfo:
         }
 
     @staticmethod
+    def _setup_at():
+        try:
+            with open(SETUP_RECORD, encoding="utf-8") as handle:
+                moment = json.load(handle)["at"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+        return datetime.datetime.fromtimestamp(int(moment), datetime.timezone.utc).isoformat(timespec="seconds")
+
+    @staticmethod
     def _server():
         release = {}
         with open("/etc/os-release", encoding="utf-8") as handle:
@@ -131,7 +151,8 @@ class ServerInfo:
             for line in handle:
                 key, _sep, value = line.partition(":")
                 memory[key] = int(value.split()[0]) // 1024
-        disk = shutil.disk_usage("/var/lib")
+        # Docker's folder may be a file system of its own, and is where applications need room.
+        disk = shutil.disk_usage(DOCKER_FOLDER if os.path.isdir(DOCKER_FOLDER) else os.path.dirname(DOCKER_FOLDER))
         return {
             "hostname": platform.node(),
             "os": {

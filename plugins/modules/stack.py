@@ -11,7 +11,12 @@ version_added: 0.1.0
 short_description: Deploys stacks to Docker Swarm, waits until they are healthy, or puts everything back
 description:
   - Starts all given stacks together and waits for them together, in one remote call.
-  - When one does not become healthy, every stack of the call is put back to what it was. Volumes are never removed.
+  - When one does not become healthy, every stack of the call is put back to what it was. Volumes are not touched.
+  - A stack is deployed by Docker's own command, or through Portainer, which then shows it as its own, with its file to
+    edit. Secrets, waiting and health are the engine's in either case.
+  - A stack that the other of the two deployed is taken over. Its services are removed and made anew, since neither
+    lets go of them otherwise; they are away meanwhile, and volumes stay.
+  - A stack with services that this collection did not deploy is refused.
   - On Docker 25 and newer, services with a start period are asked for their health every two seconds while they start.
   - A stack whose services carry the wanted C(livchat.definition) label and run is left alone.
 attributes:
@@ -20,7 +25,9 @@ attributes:
     description: Reports what would change.
   diff_mode:
     support: full
-    description: Shows images, replicas and secrets of each service, before and after.
+    description:
+      - Shows who deploys the stack, and images, environment, replicas and secrets of each service, before and after.
+      - With O(state=absent), what is removed.
 options:
   entries:
     description: Entries of a plan. Their secrets are read from the vault on the controller.
@@ -49,16 +56,34 @@ options:
         description: Contents of its configs, by the key they have in the stack file.
         type: dict
         default: {}
+      backend:
+        description: Who deploys it.
+        type: str
+        choices: [docker, portainer]
+        default: docker
+      volumes:
+        description: Names of volumes that are its own, also where Swarm did not make them.
+        type: list
+        elements: str
+        default: []
       phases:
         description: Its services in the order they start, each phase when the one before is healthy. Else all at once.
         type: list
         elements: list
         default: []
   state:
-    description: Whether the stacks should exist. V(absent) removes their secrets too, and leaves volumes.
+    description:
+      - Whether the stacks should exist. V(absent) removes their secrets too.
+      - It removes a stack through whoever deployed it, so that Portainer keeps no record of what is gone.
     type: str
     choices: [present, absent]
     default: present
+  drop_volumes:
+    description:
+      - Whether V(absent) removes the stacks' volumes on this node too, with all data in them.
+      - They are those that Swarm made for the stack, and those in C(volumes). It waits until no container uses them.
+    type: bool
+    default: false
   wait:
     description: Whether to wait until the last phase is healthy. Without that, nothing of it is put back.
     type: bool
@@ -69,15 +94,69 @@ options:
     elements: str
     default: []
   timeout:
-    description: Seconds all the stacks may take to become healthy.
+    description: Seconds all the stacks may take to become healthy, or to be gone.
     type: int
     default: 600
+  portainer_host:
+    description:
+      - Host name of Portainer, for stacks that it deploys or has deployed. Its access token is read from the vault.
+      - Read on the controller, where it becomes O(portainer).
+    type: str
+    default: ""
+  portainer_address:
+    description: Address at which the server itself reaches Portainer, through Traefik.
+    type: str
+    default: 127.0.0.1
+  ca_file:
+    description: PEM file on the controller, of the authority to trust for Portainer instead of the system's.
+    type: str
+    default: ""
+  portainer:
+    description: How the server reaches Portainer. Made from O(portainer_host), O(portainer_address) and O(ca_file).
+    type: dict
+    suboptions:
+      url:
+        description: Its address, V(https://portainer.example.com).
+        type: str
+        required: true
+      token:
+        description: Access token.
+        type: str
+        required: true
+      address:
+        description: Address to connect to instead of what the name resolves to.
+        type: str
+        default: ""
+      authority:
+        description: Certificates in PEM form to trust instead of the system's.
+        type: str
+        default: ""
+      server:
+        description: Name of the server, for messages.
+        type: str
+        default: SERVER
 """
 
 EXAMPLES = r"""
 - name: Deploy what the plan says
   livchat.setup.stack:
     entries: "{{ plan.levels[0] }}"
+
+- name: Deploy a stack of one's own through Portainer
+  livchat.setup.stack:
+    stacks:
+      - name: site
+        backend: portainer
+        compose: "{{ lookup('ansible.builtin.file', 'site.yml') | from_yaml }}"
+    portainer_host: portainer.example.com
+
+- name: Remove a stack with its data
+  livchat.setup.stack:
+    stacks:
+      - name: site
+    state: absent
+    drop_volumes: true
+    portainer_host: portainer.example.com
 
 - name: Remove a stack
   livchat.setup.stack:
@@ -92,9 +171,13 @@ stacks:
   returned: success
   type: list
   elements: str
+volumes:
+  description: Names of the volumes that were removed.
+  returned: success
+  type: list
+  elements: str
 """
 
-import base64
 import copy
 import json
 import re
@@ -102,14 +185,17 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._alone import AbandonedError, be_alone, give_way
+from ..module_utils._alone import AbandonedError, be_alone
 from ..module_utils._engine import EngineClient
 from ..module_utils._errors import LivchatError, fail
+from ..module_utils._portainer import PortainerClient
+from ..module_utils._stack_docker import DockerBackend
+from ..module_utils._stack_portainer import PortainerBackend
+from ..module_utils._swarm_services import ENDING_PATIENCE, OURS, SwarmServices, labels, of_stack
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
-INSTANCE_LABEL = "livchat.instance"
-# A task that ends this often is not going to come up.
-PATIENCE = 3
+BACKEND_LABEL = "livchat.backend"
+OBJECTS = ("secrets", "configs")
 # From Docker 25 on (docker/cli 4611), a service that starts can be asked for its health at an interval of its own. It
 # is short, since others wait for it; not shorter, since each question costs a process.
 START_INTERVAL = "2s"
@@ -118,44 +204,47 @@ START_INTERVAL_SCHEMA = "3.12"
 
 
 class Stacks:
-    """Brings a set of stacks to what is wanted, together."""
+    """Brings a set of stacks to what is wanted, together. `portainer` is None where it cannot be reached."""
 
-    def __init__(self, module, engine):
+    def __init__(self, module, engine, portainer=None):
         self._module = module
-        self._engine = engine
-        self._deadline = time.monotonic() + module.params["timeout"]
-        self._made = []
+        self._swarm = SwarmServices(engine, module.run_command, time.monotonic() + module.params["timeout"])
+        self._backends = {"docker": DockerBackend(module.run_command), "portainer": portainer}
         self._api = tuple(int(part) for part in engine.get("/version")["ApiVersion"].split("."))
-        self._before = {}
 
     def present(self, stacks):
-        services = self._services()
-        changing = [stack for stack in stacks if not self._same(stack, services)]
-        diff = [self._diff(stack, services) for stack in changing]
+        services = self._swarm.all()
+        asked = [one["name"] for one in stacks if one["backend"] == "portainer" or _by_portainer(one, services)]
+        self._look(asked)
+        owners = {stack["name"]: self._owner(stack, services, asked) for stack in stacks}
+        changing = [one for one in stacks if owners[one["name"]] != one["backend"] or not self._same(one, services)]
+        diff = [self._diff(stack, services, owners[stack["name"]]) for stack in changing]
         if changing and not self._module.check_mode:
-            self._before = {
-                service["ID"]: service for service in services.values() if self._stack_of(service) in names(changing)
-            }
-            try:
-                for stack in changing:
-                    self._make_objects("secrets", stack)
-                    self._make_objects("configs", stack)
-                self._start(changing)
-            except LivchatError as error:
-                self._put_back(changing)
-                raise LivchatError(
-                    "STACK_ROLLED_BACK",
-                    f"{', '.join(names(changing))}: {error.message}. Everything was put back.",
-                    error.details,
-                ) from error
+            self._change(changing, owners, services)
         elif not self._module.check_mode:
-            self._wait(self._left_over(services))
+            self._swarm.wait(self._left_over(services))
         if not self._module.check_mode:
             # Also of those that are as wanted: the run that made them so may have been killed before it came to this.
             for stack in stacks:
-                self._prune("secrets", stack)
-                self._prune("configs", stack)
-        return {"changed": bool(changing), "stacks": names(changing), "diff": diff}
+                for kind in OBJECTS:
+                    self._swarm.prune(kind, stack["name"], stack[kind])
+        return {"changed": bool(changing), "stacks": names(changing), "volumes": [], "diff": diff}
+
+    def _change(self, stacks, owners, services):
+        moving = [stack for stack in stacks if owners[stack["name"]] not in ("", stack["backend"])]
+        self._swarm.remember(services, names(stacks))
+        try:
+            for stack in stacks:
+                for kind in OBJECTS:
+                    self._swarm.make_objects(kind, stack["name"], stack[kind])
+            for stack in moving:
+                self._backends[owners[stack["name"]]].remove(stack["name"])
+            # Also for those that somebody else, or a run that was killed, removed a moment ago.
+            self._swarm.wait_gone(names(stacks))
+            self._swarm.wait_networks_gone(names(moving))
+            self._start(stacks)
+        except LivchatError as error:
+            raise self._put_back(stacks, moving, error) from error
 
     def _start(self, stacks):
         """Phase by phase: what starts after others starts when those are healthy."""
@@ -164,73 +253,148 @@ class Stacks:
             starting = [stack for stack in stacks if phase <= len(stack["phases"])]
             waiting = set()
             for stack in starting:
-                services = [name for part in stack["phases"][:phase] for name in part]
-                self._deploy(stack, None if phase == len(stack["phases"]) else services)
+                whole = phase == len(stack["phases"])
+                phases = [sorted(stack["compose"]["services"])] if whole else stack["phases"][:phase]
+                services = [name for part in phases for name in part]
+                self._backends[stack["backend"]].deploy(stack["name"], self._file(stack, services), whole)
                 waiting.update(f"{stack['name']}_{name}" for name in services)
             if phase == last:
-                waiting |= self._left_over(self._services())
+                waiting |= self._left_over(self._swarm.all())
             if phase < last or self._module.params["wait"]:
-                self._wait(waiting)
+                self._swarm.wait(waiting)
 
     def _left_over(self, services):
         """Services of stacks that an earlier call started without waiting."""
-        return {
-            name for name, service in services.items() if self._stack_of(service) in self._module.params["wait_for"]
-        }
+        return {one["Spec"]["Name"] for stack in self._module.params["wait_for"] for one in of_stack(services, stack)}
+
+    def _put_back(self, stacks, moving, error):
+        """Makes everything what it was, and gives the error that says so."""
+        problems = []
+        for step in (lambda: self._put_records_back(stacks, moving), lambda: self._swarm.put_back(names(stacks))):
+            try:
+                step()
+            except LivchatError as problem:
+                problems.append(problem)
+        message = f"{', '.join(names(stacks))}: {error.message}"
+        details = {**error.details, "cause": error.code}
+        if not problems:
+            self._swarm.forget_made()
+            return LivchatError(
+                "STACK_ROLLED_BACK", f"{message}. Everything was put back; mend it and run it again.", details
+            )
+        said = "; ".join(problem.message for problem in problems)
+        details["problems"] = [problem.to_dict() for problem in problems]
+        return LivchatError("STACK_ROLLBACK_FAILED", f"{message}. Not everything could be put back: {said}", details)
+
+    def _put_records_back(self, stacks, moving):
+        """Portainer's records, with the services they stand for."""
+        leaving = [stack["name"] for stack in moving if stack["backend"] == "docker"]
+        for name in leaving:
+            # Portainer takes no stack back while something of its name runs.
+            self._swarm.remove_new(name)
+        self._swarm.wait_gone(leaving, ENDING_PATIENCE)
+        for stack in stacks:
+            if stack["backend"] == "portainer" or stack["name"] in leaving:
+                self._backends["portainer"].put_back(stack["name"])
 
     def absent(self, stacks):
-        running = {self._stack_of(one) for one in self._services().values()}
-        # A removal that was interrupted may have left nothing but these.
-        kept = {kind: [stack["name"] for stack in stacks if self._kept(kind, stack)] for kind in ("secrets", "configs")}
-        here = [stack for stack in stacks if stack["name"] in {*running, *kept["secrets"], *kept["configs"]}]
-        if here and not self._module.check_mode:
-            for stack in here:
-                if stack["name"] in running:
-                    self._run(["docker", "stack", "rm", stack["name"]])
-            while any(self._tasks(stack["name"]) for stack in here):
-                if time.monotonic() > self._deadline:
-                    raise LivchatError("STACK_REMOVAL_TIMEOUT", f"{', '.join(names(here))}: tasks do not end")
-                give_way()
-                time.sleep(0.3)
-            for stack in here:
-                self._prune("secrets", stack)
-                self._prune("configs", stack)
-        return {"changed": bool(here), "stacks": names(here)}
+        services = self._swarm.all()
+        asked = [stack["name"] for stack in stacks if _by_portainer(stack, services)]
+        self._look(asked)
+        asked += self._look_gladly([one["name"] for one in stacks if not of_stack(services, one["name"])])
+        owners = {stack["name"]: self._owner(stack, services, asked) for stack in stacks}
+        leaving = {stack["name"]: self._belongings(stack, services, owners[stack["name"]]) for stack in stacks}
+        leaving = {name: those for name, those in leaving.items() if any(those.values())}
+        if not self._module.check_mode:
+            here = [name for name in leaving if owners[name]]
+            for name in here:
+                self._backends[owners[name]].remove(name)
+            # Also those that an interrupted run has removed already: their tasks may still be ending.
+            self._swarm.wait_gone(names(stacks))
+            for name, those in leaving.items():
+                for kind in OBJECTS:
+                    self._swarm.prune(kind, name)
+                for volume in those["volumes"]:
+                    self._swarm.remove_volume(name, volume)
+        return {
+            "changed": bool(leaving),
+            "stacks": list(leaving),
+            "volumes": [volume for those in leaving.values() for volume in those["volumes"]],
+            "diff": [
+                {"header": f"stack {name}", "before": _as_text(those), "after": ""} for name, those in leaving.items()
+            ],
+        }
 
-    # --- what is there
-    def _services(self):
-        return {one["Spec"]["Name"]: one for one in self._engine.get("/services", status=True)}
+    def _belongings(self, stack, services, owner):
+        """What there is of a stack."""
+        name = stack["name"]
+        volumes = self._swarm.volumes(name, stack["volumes"]) if self._module.params["drop_volumes"] else []
+        objects = {kind: sorted(self._swarm.objects(kind, name)) for kind in OBJECTS}
+        found = sorted(one["Spec"]["Name"] for one in of_stack(services, name))
+        return {"backend": owner, "services": found, **objects, "volumes": volumes}
 
-    @staticmethod
-    def _stack_of(service):
-        return (service["Spec"].get("Labels") or {}).get("com.docker.stack.namespace")
+    # --- who has deployed what
+    def _look(self, asked):
+        """Asks Portainer for stacks that it deploys or has deployed."""
+        if not asked:
+            return
+        if self._backends["portainer"] is None:
+            message = (
+                f"{', '.join(asked)}: Portainer deploys this, and there is no way to it: give portainer_host, and set "
+                "the server up, so that the vault has an access token"
+            )
+            raise LivchatError("PORTAINER_TOKEN_MISSING", message, {"stacks": asked})
+        self._backends["portainer"].look(asked)
 
-    def _tasks(self, stack):
-        return self._engine.get("/tasks", filters={"label": [f"com.docker.stack.namespace={stack}"]})
+    def _look_gladly(self, asked):
+        """Those of the stacks, of which no service is left, that Portainer could be asked for: it may have a record."""
+        if not asked or self._backends["portainer"] is None:
+            return []
+        try:
+            self._backends["portainer"].look(asked)
+        except LivchatError as error:
+            if error.code == "INSTANCE_CONFLICT":
+                raise
+            self._module.warn(f"whether Portainer has a record of {', '.join(asked)} is not known: {error.message}")
+            return []
+        return asked
+
+    def _owner(self, stack, services, asked):
+        """Who has deployed the stack: docker, portainer, or nobody (an empty text)."""
+        name = stack["name"]
+        mine = of_stack(services, name)
+        held = name in asked and self._backends["portainer"].holds(name)
+        ours = all(OURS in labels(one) for one in mine)
+        if held and not mine:
+            # Stopped, so that its file alone tells.
+            ours = self._backends["portainer"].is_ours(name)
+        if not ours:
+            message = f"there is a stack {name} that livchat.setup did not deploy; remove it, or choose another name"
+            raise LivchatError("INSTANCE_CONFLICT", message, {"stack": name})
+        return "portainer" if held else "docker" if mine else ""
 
     def _same(self, stack, services):
-        mine = [one for one in services.values() if self._stack_of(one) == stack["name"]]
+        mine = of_stack(services, stack["name"])
         if len(mine) != len(stack["compose"]["services"]):
             return False
         for service in mine:
             status = service["ServiceStatus"]
-            if (service["Spec"]["Labels"] or {}).get("livchat.definition") != stack["definition_hash"]:
+            if labels(service).get(OURS) != stack["definition_hash"]:
                 return False
             if status["RunningTasks"] < status["DesiredTasks"]:
                 return False
         return True
 
-    def _diff(self, stack, services):
+    def _diff(self, stack, services, owner):
         before, after = {}, {}
-        for service in services.values():
-            if self._stack_of(service) == stack["name"]:
-                container = service["Spec"]["TaskTemplate"]["ContainerSpec"]
-                before[service["Spec"]["Name"]] = {
-                    "image": container["Image"].split("@")[0],
-                    "environment": sorted(container.get("Env") or []),
-                    "replicas": service["ServiceStatus"]["DesiredTasks"],
-                    "secrets": sorted(one["SecretName"] for one in container.get("Secrets") or []),
-                }
+        for service in of_stack(services, stack["name"]):
+            container = service["Spec"]["TaskTemplate"]["ContainerSpec"]
+            before[service["Spec"]["Name"]] = {
+                "image": container["Image"].split("@")[0],
+                "environment": sorted(container.get("Env") or []),
+                "replicas": service["ServiceStatus"]["DesiredTasks"],
+                "secrets": sorted(one["SecretName"] for one in container.get("Secrets") or []),
+            }
         known = {key: one["name"] for key, one in stack["compose"].get("secrets", {}).items()}
         for name, service in stack["compose"]["services"].items():
             after[f"{stack['name']}_{name}"] = {
@@ -239,44 +403,14 @@ class Stacks:
                 "replicas": service["deploy"].get("replicas", 1),
                 "secrets": sorted(known[one["source"]] for one in service.get("secrets", [])),
             }
-        as_text = [json.dumps(side, indent=2, sort_keys=True) + "\n" for side in (before, after)]
-        return {"header": f"stack {stack['name']}", "before": as_text[0], "after": as_text[1]}
+        sides = [{"backend": owner, "services": before}, {"backend": stack["backend"], "services": after}]
+        texts = [_as_text(side) for side in sides]
+        return {"header": f"stack {stack['name']}", "before": texts[0], "after": texts[1]}
 
-    # --- changing it
-    def _make_objects(self, kind, stack):
-        """Secrets or configs of the stack that do not exist yet. Their names carry a hash of their content."""
-        existing = {one["Spec"]["Name"] for one in self._engine.get(f"/{kind}")}
-        for name, content in stack[kind].items():
-            if name not in existing:
-                body = {
-                    "Name": name,
-                    "Data": base64.b64encode(content.encode()).decode(),
-                    "Labels": {INSTANCE_LABEL: stack["name"]},
-                }
-                created = self._engine.call("POST", f"/{kind}/create", body=body)
-                self._made.append(f"/{kind}/{created['ID']}")
-
-    def _deploy(self, stack, services):
-        """Deploys the stack, or of it only the given services beside those that run."""
-        compose = self._file(stack)
-        if services is None:
-            prune = ["--prune"]
-        else:
-            prune = []
-            compose["services"] = {name: compose["services"][name] for name in services}
-        self._run(
-            ["docker", "stack", "deploy", *prune, "--compose-file", "-", stack["name"]],
-            data=json.dumps(compose, sort_keys=True),
-        )
-
-    def _run(self, command, data=None):
-        code, _out, err = self._module.run_command(command, data=data)
-        if code:
-            raise LivchatError("STACK_DEPLOY_FAILED", f"{' '.join(command[:3])}: {err.strip()}")
-
-    def _file(self, stack):
-        """The stack file with what this engine can do beyond it."""
+    def _file(self, stack, services):
+        """The stack file of these services, with what this engine can do beyond it."""
         compose = copy.deepcopy(stack["compose"])
+        compose["services"] = {name: compose["services"][name] for name in services}
         if self._api >= START_INTERVAL_API:
             compose["version"] = START_INTERVAL_SCHEMA
             for service in compose["services"].values():
@@ -284,100 +418,34 @@ class Stacks:
                     service["healthcheck"].setdefault("start_interval", START_INTERVAL)
         return compose
 
-    def _wait(self, waiting):
-        """Until the named services are healthy."""
-        while waiting:
-            services = self._services()
-            tasks = [
-                task for stack in {self._stack_of(services[name]) for name in waiting} for task in self._tasks(stack)
-            ]
-            for name in sorted(waiting):
-                service = services[name]
-                mine = [task for task in tasks if task["ServiceID"] == service["ID"]]
-                if self._converged(service, mine):
-                    waiting.discard(name)
-                else:
-                    self._check_failure(service, mine)
-            if waiting and time.monotonic() > self._deadline:
-                raise LivchatError("STACK_DEPLOY_FAILED", f"not healthy in time: {', '.join(sorted(waiting))}")
-            if waiting:
-                give_way()
-                time.sleep(0.3)
 
-    @staticmethod
-    def _converged(service, tasks):
-        """Enough tasks of the wanted form run. With a healthcheck, Swarm calls a task running once it is healthy."""
-        wanted = service["Spec"]["TaskTemplate"]["ContainerSpec"]
-        running = [
-            task
-            for task in tasks
-            if task["DesiredState"] == "running"
-            and task["Status"]["State"] == "running"
-            and task["Spec"]["ContainerSpec"] == wanted
-        ]
-        replicas = service["Spec"]["Mode"].get("Replicated", {}).get("Replicas", 1)
-        updating = (service.get("UpdateStatus") or {}).get("State") in ("updating", "rollback_started")
-        return len(running) >= replicas and not updating
+def _by_portainer(stack, services):
+    """Whether services of the stack say that Portainer deployed them."""
+    return any(labels(one).get(BACKEND_LABEL) == "portainer" for one in of_stack(services, stack["name"]))
 
-    def _check_failure(self, service, tasks):
-        name = service["Spec"]["Name"]
-        before = self._before.get(service["ID"])
-        update = service.get("UpdateStatus") or {}
-        earlier = ((before or {}).get("UpdateStatus") or {}).get("StartedAt")
-        if (
-            update.get("State") in ("paused", "rollback_completed", "rollback_paused")
-            and update.get("StartedAt") != earlier
-        ):
-            raise LivchatError("STACK_DEPLOY_FAILED", f"{name}: {update.get('Message', update['State'])}")
-        started = (before or service)["UpdatedAt" if before else "CreatedAt"]
-        failed = [
-            task for task in tasks if task["Status"]["State"] in ("failed", "rejected") and task["CreatedAt"] >= started
-        ]
-        if len(failed) >= PATIENCE:
-            last = max(failed, key=lambda task: task["CreatedAt"])
-            reason = last["Status"].get("Err") or last["Status"].get("Message", "")
-            details = {"service": name, "task_error": reason, "output": self._log(last["ID"])}
-            raise LivchatError("STACK_DEPLOY_FAILED", f"{name}: its task fails: {reason}", details)
 
-    def _log(self, task):
-        """The task's last words. The module's no_log values are taken out of them by Ansible."""
-        _code, out, err = self._module.run_command(["docker", "service", "logs", "--raw", "--tail", "20", task])
-        return (out + err).splitlines()[-20:]
-
-    def _put_back(self, stacks):
-        services = self._services()
-        for service in services.values():
-            if self._stack_of(service) not in names(stacks):
-                continue
-            old = self._before.get(service["ID"])
-            if old is None:
-                self._engine.call("DELETE", f"/services/{service['ID']}")
-            elif old["Spec"] != service["Spec"]:
-                path = f"/services/{service['ID']}/update"
-                self._engine.call("POST", path, {"version": service["Version"]["Index"]}, old["Spec"])
-        # A secret cannot be removed while a task that is ending still has it; the next success prunes it then.
-        for path in self._made:
-            self._forget(path)
-
-    def _prune(self, kind, stack):
-        """Earlier secrets or configs of the stack."""
-        for one in self._kept(kind, stack):
-            if one["Spec"]["Name"] not in stack[kind]:
-                self._forget(f"/{kind}/{one['ID']}")
-
-    def _kept(self, kind, stack):
-        return self._engine.get(f"/{kind}", filters={"label": [f"{INSTANCE_LABEL}={stack['name']}"]})
-
-    def _forget(self, path):
-        try:
-            self._engine.call("DELETE", path)
-        except LivchatError as error:
-            if error.code != "ENGINE_ERROR":
-                raise
+def _as_text(side):
+    return json.dumps(side, indent=2, sort_keys=True) + "\n"
 
 
 def names(stacks):
     return [stack["name"] for stack in stacks]
+
+
+def portainer_backend(given, engine):
+    """The way to Portainer that the parameters tell of, or None."""
+    if not given:
+        return None
+    if not given["url"].startswith("https://"):
+        raise LivchatError("PORTAINER_URL_INVALID", f"portainer: url {given['url']!r} must begin with https://")
+    client = PortainerClient(
+        given["url"],
+        given["token"],
+        address=given["address"],
+        authority=given["authority"],
+        server=given["server"],
+    )
+    return PortainerBackend(client, engine.get("/swarm")["ID"])
 
 
 def main():
@@ -393,13 +461,29 @@ def main():
                     "compose": {"type": "dict", "default": {}},
                     "secrets": {"type": "dict", "default": {}, "no_log": True},
                     "configs": {"type": "dict", "default": {}},
+                    "backend": {"type": "str", "choices": ["docker", "portainer"], "default": "docker"},
+                    "volumes": {"type": "list", "elements": "str", "default": []},
                     "phases": {"type": "list", "elements": "list", "default": []},
                 },
             },
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "drop_volumes": {"type": "bool", "default": False},
             "wait": {"type": "bool", "default": True},
             "wait_for": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 600},
+            "portainer_host": {"type": "str", "default": ""},
+            "portainer_address": {"type": "str", "default": "127.0.0.1"},
+            "ca_file": {"type": "str", "default": ""},
+            "portainer": {
+                "type": "dict",
+                "options": {
+                    "url": {"type": "str", "required": True},
+                    "token": {"type": "str", "required": True, "no_log": True},
+                    "address": {"type": "str", "default": ""},
+                    "authority": {"type": "str", "default": ""},
+                    "server": {"type": "str", "default": "SERVER"},
+                },
+            },
         },
         supports_check_mode=True,
     )
@@ -411,11 +495,12 @@ def main():
                 raise LivchatError("STACK_NAME_INVALID", message)
             services = stack["compose"].get("services", {})
             stack["phases"] = stack["phases"] or [sorted(services)]
-            hashes = {service["deploy"]["labels"]["livchat.definition"] for service in services.values()}
+            hashes = {service["deploy"]["labels"][OURS] for service in services.values()}
             stack["definition_hash"] = hashes.pop() if len(hashes) == 1 else ""
         if not module.check_mode:
             be_alone()
-        worker = Stacks(module, EngineClient())
+        engine = EngineClient()
+        worker = Stacks(module, engine, portainer_backend(module.params["portainer"], engine))
         module.exit_json(**(worker.present if module.params["state"] == "present" else worker.absent)(stacks))
     except LivchatError as error:
         fail(module, error)

@@ -33,7 +33,7 @@ options:
     choices: [present, absent]
     default: present
   record:
-    description: Fields of the server.
+    description: Fields of the server. Fields of C(metadata) that are not given stay as they are.
     type: dict
   applications:
     description: Entries of a plan that are installed now.
@@ -44,6 +44,13 @@ options:
     description: Instances to forget.
     type: list
     elements: str
+  removals:
+    description:
+      - Results of M(livchat.setup.removal) that were carried out. An application whose data is gone is forgotten.
+        One whose data stays is remembered as C(uninstalled), with its volumes and databases.
+    type: list
+    elements: dict
+    default: []
   deployment:
     description:
       - A deployment to remember, with the time. Given again with its C(id) it changes the one remembered.

@@ -19,6 +19,7 @@ import typing as t
 import urllib.parse
 
 from ..module_utils._errors import LivchatError
+from ._dns import Resolver
 
 
 @functools.lru_cache(maxsize=8)
@@ -33,6 +34,19 @@ def trusting(ca_file: str) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         message = f"{ca_file} is no readable PEM file of a certificate authority: {error.strerror or error}"
         raise LivchatError("CA_FILE_INVALID", message, {"file": ca_file}) from error
+
+
+def read_authority(ca_file: str) -> str:
+    """The certificates in the file, which other machines can trust with them; empty when none is named.
+
+    Raises:
+        LivchatError: CA_FILE_INVALID
+    """
+    if not ca_file:
+        return ""
+    trusting(ca_file)
+    with open(os.path.expanduser(ca_file), encoding="ascii", errors="replace") as handle:
+        return handle.read()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,28 +72,10 @@ class Outside:
 
     def check_name(self, host: str) -> None:
         """Raises LivchatError DNS_NOT_RESOLVING unless the name leads to the address."""
-        found = self._resolve(host)
+        found = Resolver(self.resolvers, self.timeout).addresses(host)
         if self.address not in found:
             message = f"{host} resolves to {', '.join(found) or 'nothing'}, not to {self.address}; check the DNS record"
             raise LivchatError("DNS_NOT_RESOLVING", message, {"host": host, "found": found})
-
-    def _resolve(self, host: str) -> list[str]:
-        if not self.resolvers:
-            try:
-                return sorted({str(one[4][0]) for one in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)})
-            except OSError:
-                return []
-        # Only who names resolvers needs the library.
-        import dns.exception  # noqa: PLC0415
-        import dns.resolver  # noqa: PLC0415
-
-        resolver = dns.resolver.Resolver(configure=False)
-        resolver.nameservers = list(self.resolvers)
-        resolver.lifetime = self.timeout
-        try:
-            return sorted(record.to_text() for record in resolver.resolve(host, "A"))
-        except dns.exception.DNSException:
-            return []
 
     def request(
         self,

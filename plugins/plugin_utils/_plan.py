@@ -15,6 +15,7 @@ from ..module_utils._errors import LivchatError
 from . import _render
 from ._catalog import Catalog, phases
 from ._resolver import Instance, levels, parse, version_matches
+from ._state import UNINSTALLED
 
 DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -37,13 +38,17 @@ class Request:
     apps: str | list[str]
     variables: dict[str, dict[str, t.Any]]
     deployment: str
+    # Who is to deploy stacks: docker or portainer.
+    backend: str = "docker"
 
 
 class Planner:
     """Computes one server's plan.
 
     `facts` is what `livchat.setup.server_info` found, `vault_get` gives the secret at a path, or None while there is
-    none. Only the secrets' hashes enter the plan. `unfinished` are instances whose last change did not come to its end.
+    none. Only the secrets' hashes enter the plan. `remembered` is what state.json has of the server's applications, by
+    instance: what was uninstalled and kept its data is known from there alone. `unfinished` are instances whose last
+    change did not come to its end.
 
     Raises:
         LivchatError: what is asked for cannot be had; the message says why and what to do.
@@ -55,14 +60,17 @@ class Planner:
         facts: dict[str, t.Any],
         catalog: Catalog,
         vault_get: t.Callable[[str], str | None],
+        remembered: dict[str, dict[str, t.Any]] | None = None,
+        *,
         unfinished: t.Collection[str] = (),
     ) -> None:
         self._request = request
+        self._remembered = remembered or {}
         self._facts = facts
         self._catalog = catalog
         self._vault_get = vault_get
         self._unfinished = frozenset(unfinished)
-        self._redis_taken: dict[str, dict[str, int]] = {}
+        self._redis_taken: dict[str, int] | None = None
         self._asked: set[str] = set()
         self._entries: dict[str, dict[str, t.Any]] = {}
 
@@ -97,6 +105,15 @@ class Planner:
             "dns_records": [{"name": host, "type": "A", "value": request.address} for host in hosts],
         }
 
+    def belongings(self, instance: Instance) -> dict[str, t.Any]:
+        """What an instance has on the server beyond its stack, by its definition."""
+        values = self._values(instance)
+        return {
+            "hosts": [values[f"domains.{key}"] for key in instance.definition.get("domains", {})],
+            "volumes": sorted(_render.volume_names(instance).values()),
+            "databases": self._databases(instance, values),
+        }
+
     def _check_request(self) -> None:
         request = self._request
         if not SERVER.fullmatch(request.server):
@@ -126,8 +143,7 @@ class Planner:
         taken = {}
         for service in self._facts["services"]:
             if service["stack"] not in self._entries:
-                for label in service["labels"].values():
-                    taken.update(dict.fromkeys(_HOST_RULE.findall(str(label)), service["stack"]))
+                taken.update(dict.fromkeys(hosts_of([service]), service["stack"]))
         for name, entry in self._entries.items():
             for url in entry["urls"]:
                 other = taken.setdefault(url["host"], name)
@@ -140,13 +156,14 @@ class Planner:
         self._check_names(instance)
         secrets = self._secrets(instance)
         values = self._values(instance)
+        backend = self._backend(instance)
         context = _render.Context(
             server=self._request.server,
             domain=self._request.domain,
             deployment=self._request.deployment,
             values=values,
             secret_hashes={secret["name"]: secret["digest"] for secret in secrets},
-            labels=self._labels(instance, values),
+            labels={**self._labels(instance, values), **_render.backend_labels(backend)},
         )
         compose = _render.stack(instance, context)
         used = {one for service in definition["services"].values() for one in service.get("secrets", [])}
@@ -159,6 +176,8 @@ class Planner:
             "action": self._action(instance, compose),
             "unfinished": instance.name in self._unfinished,
             "stack": instance.name,
+            "backend": backend,
+            "installed_backend": self._installed_backend(instance.name),
             "definition_hash": _render.definition_hash(compose),
             "compose": compose,
             "phases": phases(definition),
@@ -176,6 +195,8 @@ class Planner:
                 for secret in secrets
             ],
             "databases": self._databases(instance, values),
+            # What is remembered of it, where it was uninstalled and kept its data.
+            "kept": self._kept(instance.name),
             "urls": [
                 {
                     "host": values[f"domains.{key}"],
@@ -303,13 +324,24 @@ class Planner:
             result[f"variables.{name}"] = value
         return result
 
+    def redis_numbers(self) -> dict[str, int]:
+        """The logical databases that are taken, by instance: as services' labels say, else as is remembered."""
+        if self._redis_taken is None:
+            self._redis_taken = {
+                name: int(database["database"])
+                for name, application in self._remembered.items()
+                for database in application.get("databases", [])
+                if database["engine"] == "redis"
+            }
+            for service in self._facts["services"]:
+                number = service["labels"].get("livchat.redis_database")
+                if number is not None and str(number).isdigit():
+                    self._redis_taken[service["labels"]["livchat.instance"]] = int(number)
+        return self._redis_taken
+
     def _redis_database(self, instance: Instance, provider: str) -> int:
-        """The logical database the instance has, read from its services' labels, else the lowest free one."""
-        taken = self._redis_taken.setdefault(provider, {})
-        for service in self._facts["services"]:
-            number = service["labels"].get("livchat.redis_database")
-            if number is not None and str(number).isdigit():
-                taken[service["labels"]["livchat.instance"]] = int(number)
+        """The logical database the instance has, else the lowest free one."""
+        taken = self.redis_numbers()
         if instance.name not in taken:
             free = set(range(REDIS_DATABASES)) - set(taken.values())
             if not free:
@@ -337,6 +369,10 @@ class Planner:
             )
         return result
 
+    def _kept(self, instance: str) -> dict[str, t.Any]:
+        record = self._remembered.get(instance, {})
+        return record if record.get("status") == UNINSTALLED else {}
+
     def _post_install(self, instance: Instance, values: dict[str, str]) -> list[dict[str, t.Any]]:
         """The requests that configure the app; secrets stay placeholders, the action puts them in."""
         secrets = {f"secrets.{name}": f"${{secrets.{name}}}" for name in instance.definition.get("secrets", {})}
@@ -354,6 +390,14 @@ class Planner:
 
     def _installed_version(self, stack: str) -> str | None:
         return next((one["labels"].get("livchat.version") for one in self._services_of(stack)), None)
+
+    def _installed_backend(self, stack: str) -> str | None:
+        return next((one["labels"].get("livchat.backend", "docker") for one in self._services_of(stack)), None)
+
+    def _backend(self, instance: Instance) -> str:
+        """Who deploys the stack. One that nobody asked for by name stays with whom it has."""
+        installed = self._installed_backend(instance.name)
+        return self._request.backend if installed is None or instance.name in self._asked else installed
 
     def _action(self, instance: Instance, compose: dict[str, t.Any]) -> str:
         mine = self._services_of(instance.name)
@@ -403,8 +447,16 @@ class Planner:
             needed = sum(entry["requirements"][key] for entry in new)
             if needed > free:
                 names = ", ".join(entry["instance"] for entry in new)
-                message = f"{self._request.server}: {names} need {needed} {unit}, {free} are free"
+                message = (
+                    f"{self._request.server}: {names} need {needed} {unit}, {free} are free; "
+                    "make room there, or take a larger server"
+                )
                 raise LivchatError("SERVER_TOO_SMALL", message, {"needed": needed, "free": free, "resource": key})
+
+
+def hosts_of(services: t.Iterable[dict[str, t.Any]]) -> list[str]:
+    """The host names that Traefik hands to these services, as their labels say."""
+    return [host for one in services for label in one["labels"].values() for host in _HOST_RULE.findall(str(label))]
 
 
 def _images(entry: dict[str, t.Any]) -> set[str]:
@@ -419,6 +471,9 @@ def _line(entry: dict[str, t.Any]) -> str:
     if entry["action"] == "update" and entry["unfinished"]:
         return f"finish {name} {version}{needs}"
     if entry["action"] == "update":
-        return f"update {name} {installed} to {version}{needs}" if installed != version else f"update {name} {version}"
+        step = f"update {name} {installed} to {version}{needs}" if installed != version else f"update {name} {version}"
+        if entry["installed_backend"] == entry["backend"]:
+            return step
+        return f"{step}, deployed by {entry['backend']} instead of {entry['installed_backend']} (it stops meanwhile)"
     newer = f"; the catalogue has {version}, update it by its own name" if installed != version else ""
     return f"leave {name} {installed}{newer}"

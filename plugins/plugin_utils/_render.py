@@ -96,15 +96,22 @@ def stack(instance: Instance, context: Context) -> dict[str, t.Any]:
         name: {"external": True, "name": secret_name(instance.name, name, context.secret_hashes.get(name) or "0" * 12)}
         for name in used
     }
-    volumes = {
-        name: {"name": f"{instance.name}_{name}"}
-        for service in instance.definition["services"].values()
-        for name in service.get("volumes", {})
-    }
+    volumes = {name: {"name": whole} for name, whole in volume_names(instance).items()}
     networks = {name: {"external": True} for name in (PUBLIC_NETWORK, INTERNAL_NETWORK)}
     compose = {"version": "3.8", "services": services, "networks": networks, "secrets": secrets, "volumes": volumes}
     compose = escaped({key: value for key, value in compose.items() if value})
     return label(compose, context.deployment)
+
+
+def volume_names(instance: Instance) -> dict[str, str]:
+    """What the definition's volumes are called on the server."""
+    services = instance.definition["services"].values()
+    return {name: f"{instance.name}_{name}" for service in services for name in service.get("volumes", {})}
+
+
+def backend_labels(backend: str) -> dict[str, str]:
+    """What services say of who deployed them. Docker, which was first, says nothing, so that no hash changes for it."""
+    return {} if backend == "docker" else {"livchat.backend": backend}
 
 
 def label(compose: dict[str, t.Any], deployment: str) -> dict[str, t.Any]:

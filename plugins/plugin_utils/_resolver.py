@@ -48,6 +48,19 @@ def parse(requests: str | t.Sequence[str]) -> list[tuple[str, str]]:
     return parsed
 
 
+def instance_of(app: str, name: str, catalog: Catalog) -> Instance:
+    """One instance under its name, without what it depends on. Raises LivchatError APP_UNKNOWN, DEFINITION_INVALID."""
+    definition = catalog.get(app)
+    providers = {one["app"]: _provider(name, one) for one in definition.get("dependencies", [])}
+    return Instance(name, app, definition, providers)
+
+
+def _provider(name: str, dependency: dict[str, t.Any]) -> str:
+    """The instance that serves a dependency: one for all of the server, or one of its own."""
+    app = str(dependency["app"])
+    return f"{name}-{app}" if dependency.get("dedicated") else app
+
+
 def levels(requests: str | t.Sequence[str], catalog: Catalog) -> list[list[Instance]]:
     """The instances to install, in levels: each needs only what stands in levels before it.
 
@@ -80,15 +93,12 @@ def levels(requests: str | t.Sequence[str], catalog: Catalog) -> list[list[Insta
                 message = f"{' -> '.join(trail)}: {name} is an instance of {ordered[name].app} already, not of {app}"
                 raise LivchatError("INSTANCE_CONFLICT", message, {"path": list(trail)})
             return depth[name]
-        providers = {}
         below = 0
         for dependency in definition.get("dependencies", []):
-            other = dependency["app"]
-            provider = f"{name}-{other}" if dependency.get("dedicated") else other
-            providers[other] = provider
-            below = max(below, 1 + visit(other, provider, (*above, (app, name)), dependency))
+            provider = _provider(name, dependency)
+            below = max(below, 1 + visit(dependency["app"], provider, (*above, (app, name)), dependency))
         depth[name] = below
-        ordered[name] = Instance(name, app, definition, providers)
+        ordered[name] = instance_of(app, name, catalog)
         return below
 
     for app, name in parse(requests):

@@ -13,12 +13,15 @@ import typing as t
 import yaml
 
 from ..module_utils._errors import LivchatError
+from ..module_utils._patience import DEFAULT as PATIENCE
 from ._home import Home
 
 DEFAULTS: dict[str, t.Any] = {
     "general.default_provider": "hetzner",
     "general.default_region": "nbg1",
     "general.timezone": "UTC",
+    "general.api_patience": PATIENCE,
+    "general.stack_backend": "docker",
     "providers.hetzner.api_endpoint": "https://api.hetzner.cloud/v1",
     "providers.hetzner.server_type": "cx23",
     "providers.hetzner.image": "debian-13",
@@ -38,6 +41,7 @@ DEFAULTS: dict[str, t.Any] = {
 }
 ALLOWED: dict[str, tuple[str, ...]] = {
     "general.default_provider": ("hetzner",),
+    "general.stack_backend": ("docker", "portainer"),
     "dns.provider": ("cloudflare", "none"),
     "acme.challenge": ("dns-01", "http-01"),
     "docker.source": ("docker", "distribution"),
@@ -51,9 +55,13 @@ def check(key: str, value: t.Any) -> None:
         hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(DEFAULTS)}."
         raise LivchatError("SETTING_INVALID", f"config.yaml: there is no setting {key}.{hint}", {"key": key})
     wanted = type(DEFAULTS[key])
-    if not isinstance(value, wanted) or (wanted is list and not all(isinstance(one, str) for one in value)):
-        name = {"str": "a text", "list": "a list of texts"}[wanted.__name__]
+    # YAML's `yes` is a number to Python.
+    fits = isinstance(value, wanted) and not isinstance(value, bool)
+    if not fits or (wanted is list and not all(isinstance(one, str) for one in value)):
+        name = {"str": "a text", "list": "a list of texts", "int": "a whole number"}[wanted.__name__]
         raise LivchatError("SETTING_INVALID", f"config.yaml: {key} must be {name}, not {value!r}", {"key": key})
+    if wanted is int and value < 0:
+        raise LivchatError("SETTING_INVALID", f"config.yaml: {key} is {value}; it must be at least 0", {"key": key})
     if key in ALLOWED and value not in ALLOWED[key]:
         raise LivchatError(
             "SETTING_INVALID",

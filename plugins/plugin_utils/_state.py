@@ -16,6 +16,8 @@ FILE = "state.json"
 KINDS = ("servers", "applications")
 # How many deployments are remembered.
 DEPLOYMENTS = 500
+# Status of an application that was uninstalled and kept its data.
+UNINSTALLED = "uninstalled"
 
 
 class State:
@@ -36,6 +38,11 @@ class State:
             return _parsed(text)
         except ValueError as error:
             raise self._home.damaged(FILE, str(error), _parsed) from error
+
+    def applications(self, server: str) -> dict[str, dict[str, t.Any]]:
+        """The server's applications by instance, those that were uninstalled and kept their data included."""
+        found = self.load()["applications"].items()
+        return {key.split("/", 1)[1]: one for key, one in found if key.split("/", 1)[0] == server}
 
     def put(self, kind: str, key: str, value: dict[str, t.Any]) -> bool:
         """Sets fields of a server (key NAME) or an application (key NAME/INSTANCE); whether that changed anything."""
@@ -97,9 +104,9 @@ class State:
     @staticmethod
     def _list_applications(tree: dict[str, t.Any]) -> None:
         """A server's list of applications follows from the applications."""
+        installed = [key for key, one in tree["applications"].items() if one.get("status") != UNINSTALLED]
         for name, server in tree["servers"].items():
-            mine = (key.split("/", 1)[1] for key in tree["applications"] if key.startswith(f"{name}/"))
-            server["applications"] = sorted(mine)
+            server["applications"] = sorted(key.split("/", 1)[1] for key in installed if key.startswith(f"{name}/"))
 
 
 def _parsed(text: str) -> dict[str, t.Any]:

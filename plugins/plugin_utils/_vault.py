@@ -106,6 +106,11 @@ class Vault:
             self._save(tree)
         return True
 
+    def names(self, path: str) -> list[str]:
+        """What the secrets and folders right below the path are called."""
+        found = _find(self._load(), _keys(path))
+        return sorted(found) if isinstance(found, dict) else []
+
     def exists(self) -> bool:
         return os.path.exists(self._home.file(FILE))
 

@@ -37,7 +37,7 @@ def test_the_firewall_admits_only_what_is_published(target: Any) -> None:
     rules = target.check_output("nft list table inet livchat")
     assert "policy drop" in rules
     assert "tcp dport { 22, 80, 443 } accept" in rules
-    assert "ct original proto-dst != { 80, 443 } drop" in rules
+    assert "meta l4proto { tcp, udp, sctp } ct original proto-dst != { 80, 443 } drop" in rules
 
 
 def test_ssh_takes_keys_only(target: Any) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 
-from . import config, supervisor
+from . import supervisor
 from .engine import LabError
 
 
@@ -20,8 +19,7 @@ def main() -> int:
         elif wanted == "status":
             return 0 if supervisor.status() else 1
         elif wanted == "clean":
-            supervisor.down()
-            shutil.rmtree(config.cache(), ignore_errors=True)
+            supervisor.clean()
         elif wanted == "serve":
             supervisor.serve()
         else:

@@ -62,7 +62,7 @@ def answers() -> bool:
 
 
 class Engine:
-    """The engine, and whether the lab started it (then `stop` ends it)."""
+    """The engine, and whether a lab started it: the last of the labs that share a cache then ends it."""
 
     def __init__(self, config: LabConfig) -> None:
         self._pid_file = config.cache / "dockerd.pid"
@@ -91,9 +91,15 @@ class Engine:
             time.sleep(0.5)
         raise LabError(f"dockerd does not answer; see {self._log}")
 
+    def in_use(self) -> bool:
+        """Whether anything is on it: each lab that is up has a network at least."""
+        if not answers():
+            return False
+        return bool(docker("ps", "--quiet") or docker("network", "ls", "--quiet", "--filter", "type=custom"))
+
     def stop(self) -> None:
-        """Ends the engine if the lab started it."""
-        if not self._pid_file.exists():
+        """Ends the engine if a lab started it and nobody uses it."""
+        if not self._pid_file.exists() or self.in_use():
             return
         pid = int(self._pid_file.read_text())
         self._pid_file.unlink()

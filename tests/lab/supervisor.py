@@ -144,6 +144,19 @@ def down() -> None:
     shutil.rmtree(config.folder, ignore_errors=True)
 
 
+def clean() -> None:
+    """Removes the cache as well.
+
+    Raises:
+        LabError: another lab is up, which may use the same cache.
+    """
+    down()
+    config = load()
+    if Engine(config).in_use():
+        raise LabError(f"something else runs on the engine, perhaps another lab: {config.cache} stays")
+    shutil.rmtree(config.cache, ignore_errors=True)
+
+
 def status() -> bool:
     """Prints what of the lab answers; whether all of it does."""
     config = load()

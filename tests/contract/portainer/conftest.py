@@ -6,13 +6,15 @@ import os
 import secrets
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 from tests.lab.portainer.server import Portainer, make_server
 
@@ -20,8 +22,23 @@ PASSWORD = "contract-tests-password"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--portainer-url", help="a Portainer to run against, http://host:9000")
-    parser.addoption("--portainer-password", help="the password of its administrator, admin")
+    parser.addoption("--portainer-url", help="a Portainer to run against, https://HOST or http://HOST:9000")
+    parser.addoption("--portainer-address", default="", help="address to connect to instead of what HOST resolves to")
+    parser.addoption("--portainer-ca-file", default="", help="PEM file of the authority that signs its certificate")
+    # Not the password itself: a command line is everybody's to read. LIVCHAT_PORTAINER_PASSWORD may hold it too.
+    parser.addoption("--portainer-password-file", help="file with the password of its administrator, admin")
+
+
+class ByAddress(HTTPAdapter):
+    """Connects to an address, and checks the certificate of the host that is meant."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> Any:
+        names = {"server_hostname": self._host, "assert_hostname": self._host}
+        return super().init_poolmanager(*arguments, **options, **names)
 
 
 @dataclass
@@ -31,13 +48,31 @@ class Client:
     url: str
     password: str
     simulated: bool
+    address: str = ""
+    ca_file: str = ""
     jwt: str = ""
+    _transport: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        # Neither a proxy nor an authority of this machine's environment.
+        self._transport.trust_env = False
+        self._transport.verify = self.ca_file or True
+        self._base, self._host = self.url, {}
+        if self.address:
+            parts = urllib.parse.urlsplit(self.url)
+            port = f":{parts.port}" if parts.port else ""
+            self._base = f"{parts.scheme}://{self.address}{port}"
+            self._host = {"Host": parts.netloc}
+            if parts.scheme == "https":
+                self._transport.mount("https://", ByAddress(str(parts.hostname)))
 
     def call(self, method: str, path: str, session: bool = True, **options: Any) -> requests.Response:
-        headers = dict(options.pop("headers", {}))
+        headers = {**self._host, **options.pop("headers", {})}
         if session:
             headers["Authorization"] = f"Bearer {self.jwt}"
-        return requests.request(method, self.url + path, headers=headers, timeout=60, allow_redirects=False, **options)
+        return self._transport.request(
+            method, self._base + path, headers=headers, timeout=60, allow_redirects=False, **options
+        )
 
     def login(self, password: str | None = None) -> requests.Response:
         body = {"Username": "admin", "Password": password or self.password}
@@ -70,8 +105,15 @@ def engine_socket() -> str | None:
 def portainer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     url = request.config.getoption("--portainer-url", default=None) or os.environ.get("LIVCHAT_PORTAINER_URL")
     if url:
-        password = request.config.getoption("--portainer-password", default=None)
-        client = Client(url.rstrip("/"), password or os.environ.get("LIVCHAT_PORTAINER_PASSWORD", ""), simulated=False)
+        file = request.config.getoption("--portainer-password-file", default=None)
+        password = Path(file).read_text().strip() if file else os.environ.get("LIVCHAT_PORTAINER_PASSWORD", "")
+        client = Client(
+            url.rstrip("/"),
+            password,
+            simulated=False,
+            address=request.config.getoption("--portainer-address", default=""),
+            ca_file=request.config.getoption("--portainer-ca-file", default=""),
+        )
         client.jwt = _jwt(client)
         yield client
         return
@@ -93,6 +135,14 @@ def _jwt(client: Client) -> str:
 def fresh(tmp_path: Path) -> Iterator[Client]:
     """A stand-in at its first start, for what nobody does to a Portainer in use."""
     local = Local(tmp_path / "data", None)
+    yield local.client()
+    local.stop()
+
+
+@pytest.fixture
+def late(tmp_path: Path) -> Iterator[Client]:
+    """A stand-in whose time for an administrator is over."""
+    local = Local(tmp_path / "data", None, admin_timeout=0)
     yield local.client()
     local.stop()
 

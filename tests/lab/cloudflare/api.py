@@ -150,6 +150,8 @@ class _Api:
         body = await _body(request)
         result: dict[str, list[dict[str, Any]]] = {"deletes": [], "patches": [], "puts": [], "posts": []}
         with self.store.changing():
+            # Who may change nothing may not do that either.
+            self._zone(request, zone_id, token, "DNS.Edit")
             for kind, done in result.items():
                 for item in body.get(kind) or []:
                     # Read again for each: a step sees what those before it did.

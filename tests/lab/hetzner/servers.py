@@ -143,8 +143,11 @@ class Servers:
         }
 
     def _machine_name(self, server: Resource) -> str:
-        """Server names are unique in a project, but can change; machine names are unique on the engine, and stay."""
-        name = f"{self._project.config.network}-{server['name']}"
+        """Server names are unique in a project, but can change; machine names are unique on the engine, and stay.
+
+        With `_` between lab and server, which no name of a server has, so that two labs never mean the same machine.
+        """
+        name = f"{self._project.config.network}_{server['name']}"
         if any(other["machine"]["name"] == name for other in self._store.all("servers")):
             return f"{name}-{server['id']}"
         return name

@@ -56,6 +56,11 @@ def test_every_operation_is_a_command_with_help(operation: Any, capsys: pytest.C
             {"name": "prod", "domain": "a.example.com", "labels": {"customer": "acme"}},
         ),
         (
+            "server adopt old vps.example.net --user admin --key-type rsa",
+            "server.adopt",
+            {"name": "old", "address": "vps.example.net", "user": "admin", "port": 22, "key_type": "rsa"},
+        ),
+        (
             "app install n8n n8n:b --target prod --var n8n.timezone=A=B --yes",
             "app.install",
             {"apps": ["n8n", "n8n:b"], "target": "prod", "variables": {"n8n": {"timezone": "A=B"}}},
@@ -68,6 +73,31 @@ def test_every_operation_is_a_command_with_help(operation: Any, capsys: pytest.C
             "app uninstall n8n -t prod --drop-data --yes",
             "app.uninstall",
             {"instance": "n8n", "target": "prod", "drop_data": True, "confirm_name": "n8n"},
+        ),
+        (
+            "dns set @ MX mail.example.com --priority 10 --add --json",
+            "dns.set",
+            {
+                "name": "@",
+                "type": "MX",
+                "value": "mail.example.com",
+                "priority": 10,
+                "ttl": 1,
+                "proxied": False,
+                "add": True,
+                "adopt": False,
+            },
+        ),
+        ("dns list", "dns.list", {"everything": False}),
+        (
+            "dns list prod.example.com --owner operator/dns --all",
+            "dns.list",
+            {"name": "prod.example.com", "owner": "operator/dns", "everything": True},
+        ),
+        (
+            "dns remove *.example.com TXT -y --zone example.com --json",
+            "dns.remove",
+            {"name": "*.example.com", "type": "TXT", "zone": "example.com", "confirm_name": "*.example.com"},
         ),
     ],
 )
@@ -86,8 +116,14 @@ def test_a_command_line_becomes_extra_vars(
         ("server nothing --json", "INPUT_INVALID", 2),
         ("app install n8n --target prod --var timezone=UTC --json", "INPUT_INVALID", 2),
         ("catalog show no-such-app --json", "APP_UNKNOWN", 3),
+        ("server adopt old 2001:db8::1 --json", "INPUT_INVALID", 2),
+        ("server create prod --domain a.example.com --key-type dsa --json", "INPUT_INVALID", 2),
         ("server destroy prod --json", "CONFIRMATION_REQUIRED", 4),
         ("server destroy prod --confirm-name staging --json", "CONFIRMATION_MISMATCH", 4),
+        ("dns remove blog.example.com A --json", "CONFIRMATION_REQUIRED", 4),
+        ("dns remove blog.example.com A --confirm-name www.example.com --json", "CONFIRMATION_MISMATCH", 4),
+        ("dns set blog.example.com a 203.0.113.7 --json", "INPUT_INVALID", 2),
+        ("dns set blog A 203.0.113.7 --json", "INPUT_INVALID", 2),
         ("init --non-interactive --json", "SETTING_INVALID", 2),
     ],
 )
@@ -98,6 +134,40 @@ def test_an_error_is_an_object_and_an_exit_code(
     error = json.loads(capsys.readouterr().out)
     assert error["code"] == code
     assert set(error) == {"code", "message", "details", "retry_after"}
+
+
+@pytest.mark.parametrize(
+    ("line", "typed", "asked", "done"),
+    [
+        # What is lost is said before somebody is asked, and nothing is done unless the name is typed.
+        ("server destroy prod", "prod", ["server.loss", "Type the name prod to go on"], "server.destroy"),
+        ("server destroy prod", "staging", ["server.loss", "Type the name prod to go on"], ""),
+        ("server destroy prod --yes", "", [], "server.destroy"),
+        ("server destroy prod --confirm-name prod", "", [], "server.destroy"),
+        ("app uninstall n8n -t prod", "n8n", ["Type the name n8n to go on"], "app.uninstall"),
+    ],
+)
+def test_a_person_sees_what_is_lost_and_types_the_name(
+    line: str,
+    typed: str,
+    asked: list[str],
+    done: str,
+    *,
+    performed: list[tuple[str, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+
+    def prompt(text: str, **_: Any) -> str:
+        seen.extend([*(name for name, _ in performed), text])
+        return typed
+
+    monkeypatch.setattr(commands.console, "interactive", lambda: True)
+    monkeypatch.setattr(commands.console, "result", lambda *_, **__: None)
+    monkeypatch.setattr(commands.typer, "prompt", prompt)
+    assert main(line.split()) == (0 if done else 4)
+    assert seen == asked
+    assert [name for name, _ in performed if name != "server.loss"] == ([done] if done else [])
 
 
 def test_without_json_an_error_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,16 +190,6 @@ def test_a_defect_shows_no_traceback_and_no_text(
     assert "canary" not in captured.err and "Traceback" not in captured.err
 
 
-@pytest.mark.parametrize(("typed", "number"), [("prod", 0), ("staging", 4)])
-def test_a_person_types_the_name_of_what_is_destroyed(
-    typed: str, number: int, performed: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("livchat_cli.console.interactive", lambda: True)
-    monkeypatch.setattr("typer.prompt", lambda *_, **__: typed)
-    assert main(["server", "destroy", "prod"]) == number
-    assert len(performed) == (number == 0)
-
-
 def test_an_installation_is_shown_before_a_person_agrees(
     performed: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +199,31 @@ def test_an_installation_is_shown_before_a_person_agrees(
     assert main(["app", "install", "n8n", "--target", "prod"]) == 0
     assert asked == [["app.plan"]]
     assert [name for name, _ in performed] == ["app.plan", "app.install"]
+
+
+@pytest.mark.parametrize(("healthy", "number"), [(True, 0), (False, 1)])
+def test_what_is_found_wrong_shows_in_the_exit_code(
+    healthy: bool, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = {"check": "dns zone", "status": "ok" if healthy else "failed", "found": "as it is", "cure": "a cure"}
+    monkeypatch.setattr(Executor, "perform", lambda *_: {"healthy": healthy, "checks": [check]})
+    assert main(["dns", "check"]) == number
+    assert "a cure" in capsys.readouterr().out
+    assert main(["dns", "check", "--json"]) == number
+    assert json.loads(capsys.readouterr().out)["checks"] == [check]
+
+
+def test_host_names_are_shown_whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a-long-name-of-an-application.a-server-with-a-long-name-as-well.example.com"
+    record = {"name": name, "type": "MX", "value": name, "priority": 10, "ttl": 1, "proxied": False}
+    changed = {**record, "action": "update", "before": f"5 {name}"}
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(Executor, "perform", lambda *_: {"zone": "example.com", "changed": True, "records": [changed]})
+    assert main(["dns", "set", name, "MX", name, "--priority", "10"]) == 0
+    assert capsys.readouterr().out == f"changed: {name} MX 10 {name} (TTL automatic, was 5 {name})\n"
+    monkeypatch.setattr(Executor, "perform", lambda *_: [{**record, "owner": None, "comment": "by hand"}])
+    assert main(["dns", "list", "--all"]) == 0
+    assert "…" not in capsys.readouterr().out
 
 
 def test_the_catalogue_is_read_without_a_playbook(capsys: pytest.CaptureFixture[str]) -> None:

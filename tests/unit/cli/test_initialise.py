@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+from ansible_collections.livchat.setup.plugins.plugin_utils._state import State
+from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 
 from livchat_cli import probes
 from livchat_cli.doctor import Doctor
 from livchat_cli.errors import LivchatError
 from livchat_cli.initialise import Answers, Initialiser
+from tests.lab.cloudflare.loopback import TOKEN, CloudflareLab
 
 ZONE = {"id": "z1", "name": "example.com", "status": "active", "name_servers": ["a.ns.example"]}
 
@@ -101,8 +105,8 @@ def test_repeating_it_changes_nothing(tmp_path: Path, api: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "token", "code"),
     [
-        ("HCLOUD_TOKEN", "wrong", "CLOUD_TOKEN_INVALID"),
-        ("HCLOUD_TOKEN", "reader", "CLOUD_TOKEN_READONLY"),
+        ("HCLOUD_TOKEN", "wrong", "PROVIDER_TOKEN_INVALID"),
+        ("HCLOUD_TOKEN", "reader", "PROVIDER_TOKEN_READONLY"),
         ("HCLOUD_TOKEN", "", "API_TOKEN_MISSING"),
         ("CLOUDFLARE_API_TOKEN", "wrong", "DNS_TOKEN_INVALID"),
         ("CLOUDFLARE_API_TOKEN", "reader", "DNS_TOKEN_FORBIDDEN"),
@@ -129,13 +133,26 @@ def test_a_wrong_setting_is_named(tmp_path: Path, api: str, key: str, value: str
     assert key in caught.value.message and value in caught.value.message
 
 
-def test_doctor_is_content_with_what_init_made(tmp_path: Path, api: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    initialise(tmp_path, api)
+def test_doctor_is_content_with_what_init_made(
+    tmp_path: Path, api: str, lab: CloudflareLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", TOKEN)
+    lab.store.create_zone("test", "127.0.0.1")
+    dns = {"dns.api_endpoint": lab.url, "dns.zone": "lab.test", "dns.resolvers": [f"127.0.0.1:{lab.dns.port}"]}
+    initialise(tmp_path, api, **dns)
     monkeypatch.delenv("HCLOUD_TOKEN")
     monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
     found = Doctor(tmp_path / "home").examine()
     assert found["healthy"], found
+    assert {"dns zone", "dns token", "dns delegation", "dns caa"} <= {one["check"] for one in found["checks"]}
     assert "server create" in found["next"]
+
+
+def test_doctor_of_a_home_that_manages_no_dns(tmp_path: Path, api: str) -> None:
+    initialise(tmp_path, api, **{"dns.provider": "none"})
+    found = {one["check"]: one["status"] for one in Doctor(tmp_path / "home").examine()["checks"]}
+    assert [name for name in found if name.startswith("dns")] == ["dns zone"]
+    assert found["dns zone"] == "warning"
 
 
 def test_doctor_names_what_is_wrong_and_the_cure(tmp_path: Path, api: str) -> None:
@@ -147,6 +164,20 @@ def test_doctor_names_what_is_wrong_and_the_cure(tmp_path: Path, api: str) -> No
     assert not found["healthy"]
     assert status["home"]["status"] == "failed" and "chmod" in status["home"]["cure"]
     assert status["vault"]["found"] == "VAULT_LOCKED"
+
+
+def test_doctor_misses_the_token_that_portainer_deploys_with(tmp_path: Path, api: str) -> None:
+    initialise(tmp_path, api, **{"general.stack_backend": "portainer"})
+    home = Home(str(tmp_path / "home"))
+    State(home).put("servers", "prod", {"name": "prod", "status": "ready", "ip_address": "127.0.0.1"})
+
+    def found() -> dict[str, str]:
+        checks = Doctor(tmp_path / "home").examine()["checks"]
+        return next(one for one in checks if one["check"] == "stack backend")
+
+    assert (found()["status"], found()["cure"]) == ("failed", "livchat-setup server setup prod --full")
+    Vault(home).set("servers/prod/portainer/token", "ptr_x")
+    assert found()["status"] == "ok"
 
 
 def test_doctor_of_nothing_points_to_init(tmp_path: Path) -> None:

@@ -57,6 +57,12 @@ def refused(name: str, values: dict[str, Any]) -> LivchatError:
         ("app.install", {"apps": ["n8n:{{x}}"], "target": ["prod"]}, "apps.0", "n8n:{{x}}"),
         ("logs", {"instance": "n8n", "target": "prod", "lines": 0}, "lines", 0),
         ("logs", {"instance": "n8n", "target": "prod", "service": "$(id)"}, "service", "$(id)"),
+        ("dns.set", {"name": "a_b.Example.com", "type": "A", "value": "x"}, "name", "a_b.Example.com"),
+        ("dns.set", {"name": "a.*.example.com", "type": "A", "value": "x"}, "name", "a.*.example.com"),
+        ("dns.set", {"name": "example.com", "type": "NS", "value": "x"}, "type", "NS"),
+        ("dns.set", {"name": "example.com", "type": "A", "value": "x", "ttl": 86401}, "ttl", 86401),
+        ("dns.list", {"owner": "two words"}, "owner", "two words"),
+        ("dns.check", {"zone": "com"}, "zone", "com"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_field_and_what_is_allowed(
@@ -85,7 +91,8 @@ def test_what_may_be_a_secret_is_not_quoted(name: str, values: dict[str, Any]) -
 def test_extra_vars_leave_out_what_was_not_given() -> None:
     create = get("server.create")
     parameters = create.parse({"name": "prod", "domain": "prod.example.com"})
-    assert create.extra_vars(parameters) == {"name": "prod", "domain": "prod.example.com", "labels": {}}
+    given = {"name": "prod", "domain": "prod.example.com"}
+    assert create.extra_vars(parameters) == {**given, "labels": {}}
     assert get("status").extra_vars(get("status").parse({})) == {}
 
 
@@ -112,6 +119,9 @@ def test_destroying_is_refused_without_the_right_name() -> None:
         ("VAULT_LOCKED", 5),
         ("SERVER_UNREACHABLE", 6),
         ("DNS_RATE_LIMITED", 6),
+        ("DNS_RECORD_CONFLICT", 2),
+        ("DNS_NOT_MANAGED", 2),
+        ("INVALID_PARAMETER", 2),
         ("INTERRUPTED", 130),
     ],
 )

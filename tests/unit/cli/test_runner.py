@@ -120,6 +120,22 @@ def test_a_failure_without_a_code_names_task_and_host_and_keeps_secrets(tmp_path
     assert CANARY not in everything(tmp_path / "jobs")
 
 
+def test_an_error_that_a_role_says_in_words_has_its_code(tmp_path: Path) -> None:
+    error = failure(tmp_path, "fail_told", {"what": "assert"})
+    assert (error.code, error.message) == ("APP_IN_USE", "postgres is needed by n8n; remove it first")
+    assert error.details["task"] == "Say an error of ours"
+
+
+def test_a_rescue_that_tells_an_error_again_adds_to_it_and_loses_nothing(tmp_path: Path) -> None:
+    error = failure(tmp_path, "fail_told", {"what": "typed"})
+    assert error.code == "DNS_ENDPOINT_INVALID"
+    assert error.message.endswith("What was made was removed.")
+    assert error.details["task"] == "Ask where nobody can be asked"
+    plain = failure(tmp_path, "fail_told", {"what": "plain"})
+    assert plain.code == "TASK_FAILED" and plain.details["task"] == "Do what cannot be done"
+    assert "No such file" in plain.message and plain.message.endswith("What was made was removed.")
+
+
 def test_a_playbook_that_does_not_start_says_why(tmp_path: Path) -> None:
     error = failure(tmp_path, "broken")
     assert error.code == "PLAYBOOK_FAILED"

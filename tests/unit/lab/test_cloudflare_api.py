@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,6 @@ from cloudflare import Cloudflare
 from tests.lab.cloudflare.access import RateLimit
 from tests.lab.cloudflare.loopback import TOKEN, CloudflareLab
 from tests.lab.dns_server import Upstream
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudflareLab]:
-    monkeypatch.setenv("LIVCHAT_LAB_DIR", str(tmp_path / "lab"))
-    running = CloudflareLab(Upstream("127.0.0.1", tmp_path / "none", tmp_path / "none"))
-    running.start()
-    yield running
-    running.stop()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._audit import Audit
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 
-from .conftest import Play
+from .conftest import FACTS, Play
 
 PLAN = {
     "name": "plan",
@@ -92,6 +92,71 @@ def test_forgetting_a_server_forgets_its_secrets(play: Play, tmp_path: Path, mon
     assert results["forget"]["changed"]
     assert vault.get("servers/prod/apps/n8n/key") is None
     assert vault.get("servers/other/apps/n8n/key") == "2"
+
+
+def test_an_application_whose_data_stays_is_remembered_and_one_whose_data_goes_is_forgotten(
+    play: Play, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("LIVCHAT_VAULT_PASSWORD", "a password")
+    facts = {**FACTS, "volumes": ["redis_data"]}
+
+    def removal(name: str, drop: bool) -> dict[str, Any]:
+        arguments = {
+            "server": "prod",
+            "domain": "x.example.com",
+            "instance": "redis",
+            "drop_data": drop,
+            "facts": facts,
+        }
+        return {"name": name, "livchat.setup.removal": arguments, "register": "found"}
+
+    forget = {"livchat.setup.secret": {"paths": ["servers/prod/apps/redis"], "state": "absent"}}
+    tasks = [
+        PLAN,
+        secret("secrets"),
+        state("remember", applications=ENTRIES, record={"ip_address": "203.0.113.7"}),
+        removal("keep", False),
+        state("remember what stays", removals=["{{ found.removal }}"]),
+        removal("drop", True),
+        {"name": "forget secrets", **forget},
+        {"name": "forget secrets again", **forget},
+    ]
+    results = play(tasks, apps="redis")
+    home = Home(str(tmp_path / "home"))
+    tree = json.loads(home.read("state.json") or "")
+    assert tree["servers"]["prod"]["applications"] == []
+    kept = tree["applications"]["prod/redis"]
+    assert (kept["status"], kept["volumes"], kept["name"]) == ("uninstalled", ["redis_data"], "redis")
+    assert kept["installed_at"]
+    assert "volume redis_data" in results["keep"]["removal"]["items"]["keep"]
+    assert results["drop"]["removal"]["secrets"] == "servers/prod/apps/redis"
+    assert results["forget secrets"]["removed"] == ["servers/prod/apps/redis/redis_password"]
+    assert not results["forget secrets again"]["changed"]
+    assert Vault(home).names("servers/prod/apps") == []
+    shown = play([removal("drop", True), state("forget", removals=["{{ found.removal }}"])], "--check", "--diff")
+    assert shown["drop"]["changed"] and "-volume" not in shown["drop"]["diff"]["after"]
+    assert "volume redis_data" in shown["drop"]["diff"]["before"]
+    assert shown["forget"]["changed"]
+    play([removal("drop", True), state("forget", removals=["{{ found.removal }}"])])
+    assert "prod/redis" not in json.loads(home.read("state.json") or "")["applications"]
+
+
+def test_a_failed_deploy_of_what_was_uninstalled_remembers_its_data_again(play: Play, tmp_path: Path) -> None:
+    kept = {"name": "redis", "instance": "redis", "status": "uninstalled", "volumes": ["redis_data"]}
+    home = Home(str(tmp_path / "home"))
+    tree = {"version": 1, "servers": {}, "applications": {"prod/redis": kept}, "deployments": []}
+    home.write("state.json", json.dumps(tree))
+    undo = {"instance": "redis", "found": True, "drop_data": False, "record": "{{ planned.plan.levels[0][0].kept }}"}
+    play([PLAN, state("remember", applications=ENTRIES), state("undo", removals=[undo])], apps="redis")
+    assert json.loads(home.read("state.json") or "")["applications"]["prod/redis"]["status"] == "uninstalled"
+
+
+def test_a_stack_for_portainer_needs_a_token(play: Play) -> None:
+    stack = {"name": "app", "backend": "portainer", "compose": {"services": {"web": {"image": "x:1", "deploy": {}}}}}
+    task = {"name": "stack", "livchat.setup.stack": {"stacks": [stack], "portainer_host": "portainer.example.com"}}
+    error = play([task], failing=True)["stack"]["error"]
+    assert error["code"] == "PORTAINER_TOKEN_MISSING"
+    assert "livchat-setup server setup prod --full" in error["message"]
 
 
 def test_an_error_is_an_object_with_a_code_and_is_in_the_audit_log(play: Play, tmp_path: Path) -> None:

@@ -6,37 +6,27 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.livchat.setup.plugins.module_utils import _cloudflare
-from ansible_collections.livchat.setup.plugins.modules import dns_record, dns_zone_info
+from ansible_collections.livchat.setup.plugins.modules import dns_record, dns_record_info, dns_zone_info
 
 from tests.lab.cloudflare.loopback import TOKEN, CloudflareLab
-from tests.lab.dns_server import Upstream
 
 Run = Callable[..., dict[str, Any]]
 OURS = "managed by livchat.setup: server1/n8n"
+OPERATORS = "managed by livchat.setup: operator/dns"
 A = {"name": "app.lab.test", "type": "A", "value": "192.0.2.1"}
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudflareLab]:
-    monkeypatch.setenv("LIVCHAT_LAB_DIR", str(tmp_path / "lab"))
-    running = CloudflareLab(Upstream("127.0.0.1", tmp_path / "none", tmp_path / "none"))
-    running.start()
-    yield running
-    running.stop()
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the module would have slept."""
     slept: list[float] = []
-    monkeypatch.setattr(dns_record.time, "sleep", slept.append)
     monkeypatch.setattr(
         _cloudflare.CloudflareClient.__init__,
         "__kwdefaults__",
@@ -137,7 +127,6 @@ def test_the_list_tells_all_values_of_a_name(lab: CloudflareLab, run: Run) -> No
         ({"type": "A", "content": "203.0.113.9"}, {"type": "CNAME", "value": "x.lab.test"}),
         ({"type": "CNAME", "content": "x.example.org"}, {"type": "A", "value": "192.0.2.1"}),
         ({"type": "A", "content": "192.0.2.1", "proxied": True}, {"type": "A", "value": "192.0.2.1"}),
-        ({"type": "A", "content": "203.0.113.9", "comment": OURS + "2"}, {"type": "A", "value": "192.0.2.1"}),
     ],
 )
 def test_records_of_others_are_safe(
@@ -154,6 +143,67 @@ def test_records_of_others_are_safe(
     assert adopted["changed"]
     assert state(lab) == [("app.lab.test", wanted["type"], wanted["value"], OURS)]
     assert not run({"name": "app.lab.test", **wanted})["changed"]
+
+
+@pytest.mark.parametrize(
+    ("comment", "said"),
+    [(OURS + "2", ["livchat.setup for server1/n8n2", "destroy that server"]), (OPERATORS, ["operator", "dns.remove"])],
+)
+@pytest.mark.parametrize("value", ["192.0.2.1", "203.0.113.9"])
+def test_records_of_another_owner_are_not_even_adopted(
+    lab: CloudflareLab, run: Run, comment: str, said: list[str], value: str
+) -> None:
+    put(lab, name="app.lab.test", type="A", content="203.0.113.9", comment=comment)
+    before = state(lab)
+    failed = run({**A, "value": value}, adopt=True, unmanaged="fail")
+    assert failed["error"]["code"] == "DNS_RECORD_CONFLICT"
+    assert all(one in failed["msg"] for one in said)
+    assert failed["error"]["details"]["owner"] == comment.partition(": ")[2]
+    run({"name": "app.lab.test"}, state="absent", adopt=True)
+    assert state(lab) == before
+
+
+def test_who_wants_a_record_of_their_own_hears_of_one_that_is_there(lab: CloudflareLab, run: Run) -> None:
+    put(lab, name="app.lab.test", type="A", content="192.0.2.1", comment="by hand")
+    failed = run(A, unmanaged="fail")
+    assert failed["error"]["code"] == "DNS_RECORD_CONFLICT"
+    assert "someone else (comment: by hand), and it has that value already" in failed["msg"]
+    assert "adopt" in failed["msg"]
+    assert run(A, unmanaged="fail", adopt=True)["changed"]
+    assert state(lab) == [("app.lab.test", "A", "192.0.2.1", OURS)]
+
+
+def test_nothing_is_removed_when_a_part_of_it_is_somebody_elses(lab: CloudflareLab, run: Run) -> None:
+    run({"name": "@", "type": "TXT", "value": "ours"})
+    put(lab, name="lab.test", type="TXT", content='"theirs"')
+    before = state(lab)
+    failed = run({"name": "@", "type": "TXT"}, state="absent", unmanaged="fail")
+    assert failed["error"]["code"] == "DNS_RECORD_CONFLICT"
+    assert "theirs" in failed["msg"] and "nothing was removed" in failed["msg"] and "adopt" not in failed["msg"]
+    assert state(lab) == before
+    assert run({"name": "@", "type": "TXT", "value": "ours"}, state="absent", unmanaged="fail")["changed"]
+    assert lab.values("lab.test", "TXT") == ['"theirs"']
+
+
+def test_values_are_added_to_those_that_are_there(lab: CloudflareLab, run: Run) -> None:
+    first = {"name": "@", "type": "MX", "value": "one.lab.test", "priority": 10}
+    second = {"name": "@", "type": "MX", "value": "two.lab.test", "priority": 20}
+    run({**first, "priority": 5})
+    (moved,) = run(first)["records"]
+    assert (moved["action"], moved["priority"], moved["before"]) == ("update", 10, "5 one.lab.test")
+    added = run(second, exclusive=False)
+    assert sorted(actions(added)) == ["create", "none"]
+    assert not run(first, exclusive=False)["changed"]
+    assert lab.values("lab.test", "MX") == ["10 one.lab.test.", "20 two.lab.test."]
+    # Which mail server is meant, its preference need not be told to remove it.
+    assert run({"name": "@", "type": "MX", "value": "one.lab.test"}, state="absent")["changed"]
+    assert lab.values("lab.test", "MX") == ["20 two.lab.test."]
+
+
+def test_an_alias_has_one_value_only(lab: CloudflareLab, run: Run) -> None:
+    run({"name": "www.lab.test", "type": "CNAME", "value": "a.lab.test"})
+    assert actions(run({"name": "www.lab.test", "type": "CNAME", "value": "b.lab.test"}, exclusive=False)) == ["update"]
+    assert lab.values("www.lab.test", "CNAME") == ["b.lab.test."]
 
 
 def test_a_record_of_others_that_says_what_is_wanted(lab: CloudflareLab, run: Run) -> None:
@@ -209,15 +259,29 @@ def test_rate_limits_are_waited_for_within_bounds(lab: CloudflareLab, run: Run, 
     assert run(A)["changed"]
     assert waits == [1, 1, 1]
     lab.faults(rate_limited=5)
-    failed = run(A, rate_limit_wait=2)
+    failed = run(A, patience=2)
     assert failed["error"]["code"] == "DNS_RATE_LIMITED"
     assert failed["error"]["retry_after"] == 1
 
 
-def test_a_server_that_is_down(run: Run) -> None:
+def test_faults_are_waited_for_within_bounds(lab: CloudflareLab, run: Run, waits: list[float]) -> None:
+    lab.faults(server_error=100)
+    failed = run(A, patience=20)
+    assert failed["error"]["code"] == "DNS_API_UNAVAILABLE"
+    # Some of the time goes into the requests themselves.
+    assert waits == [1, 2, 4, 8]
+    waits.clear()
+    # The zone and its records can be read, and no change is ever answered.
+    lab.faults(server_error=0, cut_after=100)
+    assert run(A, patience=20)["changed"]
+    assert [record["name"] for record in lab.records()] == ["app.lab.test"]
+
+
+def test_a_server_that_is_down(run: Run, waits: list[float]) -> None:
     failed = run(A, api_endpoint="http://127.0.0.1:9/client/v4")
     assert failed["error"]["code"] == "DNS_API_UNREACHABLE"
     assert "127.0.0.1:9" in failed["msg"]
+    assert 40 < sum(waits) <= 60
 
 
 def test_a_server_that_is_no_cloudflare(lab: CloudflareLab, run: Run) -> None:
@@ -280,6 +344,10 @@ def test_wrong_input_is_named_before_anything_happens(
     assert lab.records() == []
 
 
+def test_of_a_single_record_the_option_alone_is_named(run: Run) -> None:
+    assert run({**A, "value": "x"})["error"]["details"]["field"] == "value"
+
+
 def test_wrong_owner_and_zone(run: Run) -> None:
     assert "owner" in run(A, owner="two words")["msg"]
     assert "zone" in run(A, zone="no_zone")["msg"]
@@ -303,6 +371,44 @@ def test_zone_info(lab: CloudflareLab, run: Run) -> None:
     }
     assert run(module=dns_zone_info, zone="none.test")["error"]["code"] == "DNS_ZONE_NOT_FOUND"
     assert run(module=dns_zone_info, api_token="wrong")["error"]["code"] == "DNS_TOKEN_INVALID"
+
+
+def test_zone_info_finds_a_token_that_may_only_read(lab: CloudflareLab, run: Run) -> None:
+    token = lab.token(permissions=["Zone.Read", "DNS.Read"])
+    assert run(module=dns_zone_info, api_token=token)["zone"]["name"] == "lab.test"
+    refused = run(module=dns_zone_info, api_token=token, editable=True)
+    assert refused["error"]["code"] == "DNS_TOKEN_FORBIDDEN" and "DNS Edit" in refused["msg"]
+    assert not run(module=dns_zone_info, editable=True)["changed"]
+
+
+def test_zone_info_finds_names_that_are_outside_of_the_zone(lab: CloudflareLab, run: Run) -> None:
+    assert run(module=dns_zone_info, names=["lab.test", "prod.lab.test"])["zone"]["name"] == "lab.test"
+    refused = run(module=dns_zone_info, names=["prod.lab.test", "otherlab.test", ""])["error"]
+    assert (refused["code"], refused["details"]["names"]) == ("DNS_NAME_INVALID", ["otherlab.test", ""])
+
+
+def test_records_are_listed_with_their_owners(lab: CloudflareLab, run: Run) -> None:
+    run(A, {"name": "deep.app.lab.test", "value": "192.0.2.3", "ttl": 600})
+    put(lab, name="lab.test", type="MX", content="mail.lab.test", priority=5, comment="by hand")
+    put(lab, name="myapp.lab.test", type="TXT", content='"x"', comment=OPERATORS)
+
+    def listed(**params: Any) -> list[tuple[str, str, str | None]]:
+        found = run(module=dns_record_info, **params)
+        assert not found["changed"]
+        return [(one["name"], one["value"], one["owner"]) for one in found["records"]]
+
+    app, deep = ("app.lab.test", "192.0.2.1", "server1/n8n"), ("deep.app.lab.test", "192.0.2.3", "server1/n8n")
+    mail, text = ("lab.test", "mail.lab.test", None), ("myapp.lab.test", '"x"', "operator/dns")
+    assert listed() == listed(name="@") == [app, deep, mail, text]
+    assert listed(name="APP.lab.test.") == [app, deep]
+    assert listed(managed=True) == [app, deep, text]
+    assert listed(owner="operator/dns") == listed(type="TXT") == [text]
+    assert listed(check=True, name="none.lab.test") == []
+    (one,) = run(module=dns_record_info, type="MX")["records"]
+    assert (one["priority"], one["ttl"], one["proxied"], one["comment"]) == (5, 1, False, "by hand")
+    failed = run(module=dns_record_info, name="app.other.test")
+    assert failed["error"]["code"] == "INVALID_PARAMETER" and "lab.test" in failed["msg"]
+    assert run(module=dns_record_info, zone="none.test")["error"]["code"] == "DNS_ZONE_NOT_FOUND"
 
 
 def test_through_ansible(lab: CloudflareLab, tmp_path: Path) -> None:

@@ -2,112 +2,58 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.livchat.setup.plugins.module_utils import _swarm_services
 from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError
-from ansible_collections.livchat.setup.plugins.modules import stack as module_under_test
+from ansible_collections.livchat.setup.plugins.module_utils._stack_portainer import PortainerBackend
 from ansible_collections.livchat.setup.plugins.modules.stack import Stacks
 
-
-class Swarm:
-    """Keeps services as the engine describes them. A service is healthy once it was looked at, or fails for ever."""
-
-    def __init__(self, api: str = "1.45", failing: Sequence[str] = ()) -> None:
-        self.api = api
-        self.failing = failing
-        self.services: dict[str, dict[str, Any]] = {}
-        self.deployed: list[list[str]] = []
-        self.files: list[dict[str, Any]] = []
-        self.looked_at: list[set[str]] = []
-        self.removed: list[str] = []
-        self.secrets: dict[str, str] = {}
-
-    # --- the engine's API
-    def get(self, path: str, filters: dict[str, list[str]] | None = None, **_query: Any) -> Any:
-        if path == "/version":
-            return {"ApiVersion": self.api}
-        if path == "/services":
-            self.looked_at.append(set(self.services))
-            return list(self.services.values())
-        if path == "/tasks":
-            stack = (filters or {})["label"][0].partition("=")[2]
-            return [self._task(name) for name in self.services if name.startswith(f"{stack}_")]
-        return [{"ID": name, "Spec": {"Name": name}} for name in self.secrets]
-
-    def call(self, method: str, path: str, query: Any = None, body: Any = None) -> Any:
-        if path == "/secrets/create":
-            self.secrets[body["Name"]] = body["Data"]
-            return {"ID": body["Name"]}
-        kind, _, what = path.strip("/").partition("/")
-        if method == "DELETE":
-            self.removed.append(what)
-            (self.services if kind == "services" else self.secrets).pop(what, None)
-        return None
-
-    # --- the docker command
-    def run_command(self, command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        if command[:3] != ["docker", "stack", "deploy"]:
-            return 0, "", ""
-        compose = json.loads(data or "")
-        self.files.append(compose)
-        self.deployed.append(sorted(compose["services"]))
-        for name, service in compose["services"].items():
-            self.services[f"{command[-1]}_{name}"] = self._service(command[-1], name, service)
-        return 0, "", ""
-
-    def _service(self, stack: str, name: str, service: dict[str, Any]) -> dict[str, Any]:
-        whole = f"{stack}_{name}"
-        labels = {"com.docker.stack.namespace": stack, **service["deploy"]["labels"]}
-        task = {"ContainerSpec": {"Image": service["image"]}}
-        return {
-            "ID": whole,
-            "Spec": {"Name": whole, "Labels": labels, "TaskTemplate": task, "Mode": {"Replicated": {"Replicas": 1}}},
-            "ServiceStatus": {"RunningTasks": 1, "DesiredTasks": 1},
-            "CreatedAt": "2026-01-01",
-            "UpdatedAt": "2026-01-01",
-        }
-
-    def _task(self, name: str) -> dict[str, Any]:
-        failing = name in self.failing
-        return {
-            "ID": name,
-            "ServiceID": name,
-            "CreatedAt": "2026-01-02",
-            "DesiredState": "shutdown" if failing else "running",
-            "Status": {"State": "failed" if failing else "running", "Err": "exit 1"},
-            "Spec": self.services[name]["Spec"]["TaskTemplate"],
-        }
+from .swarm import NAMESPACE, FakePortainer, Swarm
 
 
-def wanted(name: str, services: Sequence[str], phases: list[list[str]] | None = None) -> dict[str, Any]:
+def wanted(
+    name: str,
+    services: Sequence[str],
+    phases: list[list[str]] | None = None,
+    *,
+    backend: str = "docker",
+    image: str = "example:1",
+    network: bool = False,
+) -> dict[str, Any]:
+    """A stack as the controller hands it to the module; another image is another definition."""
+    labels = {"livchat.definition": f"{image}-{backend}", "livchat.instance": name}
     one = {
-        "image": "example:1",
+        "image": image,
         "healthcheck": {"test": ["CMD", "true"], "start_period": "10s"},
-        "deploy": {"labels": {"livchat.definition": "new"}},
+        "deploy": {"labels": labels if backend == "docker" else {**labels, "livchat.backend": backend}},
     }
+    compose: dict[str, Any] = {"version": "3.8", "services": dict.fromkeys(services, one)}
+    compose["volumes"] = {"data": {"name": f"{name}_data"}}
     return {
         "name": name,
-        "compose": {"version": "3.8", "services": dict.fromkeys(services, one)},
+        "compose": {**compose, "networks": {"own": {}}} if network else compose,
         "secrets": {f"{name}_key_1": "secret"},
         "configs": {},
+        "backend": backend,
+        "volumes": [],
         "phases": phases or [sorted(services)],
-        "definition_hash": "new",
+        "definition_hash": labels["livchat.definition"],
     }
 
 
-def worker(swarm: Swarm, **parameters: Any) -> Stacks:
-    params = {"timeout": 5, "wait": True, "wait_for": [], **parameters}
-    return Stacks(SimpleNamespace(params=params, check_mode=False, run_command=swarm.run_command), swarm)
+def worker(swarm: Swarm, portainer: FakePortainer | None = None, check: bool = False, **parameters: Any) -> Stacks:
+    params = {"timeout": 5, "wait": True, "wait_for": [], "drop_volumes": False, **parameters}
+    module = SimpleNamespace(params=params, check_mode=check, run_command=swarm.run_command, warn=swarm.removed.append)
+    backend = PortainerBackend(portainer, "swarm1", sleep=lambda _seconds: None) if portainer else None
+    return Stacks(module, swarm, backend)
 
 
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module_under_test, "PATIENCE", 1)
-    monkeypatch.setattr(module_under_test.time, "sleep", lambda _seconds: None)
+def gone(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "compose": {}, "secrets": {}, "configs": {}, "volumes": [], "phases": [], **more}
 
 
 def test_a_later_phase_starts_when_the_one_before_is_healthy() -> None:
@@ -128,6 +74,22 @@ def test_a_phase_that_fails_keeps_the_next_from_starting_and_all_is_put_back() -
     assert swarm.deployed == [["editor"]]
     assert swarm.services == {}
     assert swarm.secrets == {}
+
+
+def test_a_container_that_is_never_healthy_is_no_success_when_it_ends_in_good_order() -> None:
+    swarm = Swarm(failing=["web_site"], end="complete")
+    with pytest.raises(LivchatError, match=r"web_site: its task fails: .*healthcheck fails: cannot connect.*put back"):
+        worker(swarm).present([wanted("web", ["site"])])
+    assert swarm.services == {}
+
+
+def test_a_service_that_does_not_come_up_in_time_says_what_it_does_instead() -> None:
+    swarm = Swarm(failing=["web_site"], end="preparing")
+    with pytest.raises(
+        LivchatError, match=r"web_site: not healthy in the time there was: it is preparing.*put back"
+    ) as failure:
+        worker(swarm, timeout=0).present([wanted("web", ["site"])])
+    assert failure.value.details["service"] == "web_site"
 
 
 def test_what_was_started_without_waiting_is_waited_for_later() -> None:
@@ -162,3 +124,90 @@ def test_what_is_as_wanted_is_left_alone() -> None:
     again = worker(swarm).present([wanted("app", ["web"])])
     assert not again["changed"]
     assert len(swarm.deployed) == 1
+
+
+def test_a_service_that_a_failed_update_dropped_comes_back() -> None:
+    swarm = Swarm()
+    worker(swarm).present([wanted("app", ["web", "old"])])
+    before = {name: one["Spec"] for name, one in swarm.services.items()}
+    swarm.failing = ["app_new"]
+    with pytest.raises(LivchatError, match="put back"):
+        worker(swarm).present([wanted("app", ["web", "new"], image="example:2")])
+    assert {name: one["Spec"] for name, one in swarm.services.items()} == before
+
+
+def test_an_update_that_swarm_rolled_back_is_a_failure_though_the_service_runs() -> None:
+    swarm = Swarm()
+    worker(swarm).present([wanted("app", ["web", "worker"])])
+    before = {name: one["Spec"] for name, one in swarm.services.items()}
+    swarm.reverting = ["app_web"]
+    with pytest.raises(LivchatError, match=r"app_web: rolled back.*put back"):
+        worker(swarm).present([wanted("app", ["web", "worker"], image="example:2")])
+    assert {name: one["Spec"] for name, one in swarm.services.items()} == before
+    # That an earlier update was rolled back says nothing of this one.
+    swarm.reverting = []
+    assert worker(swarm).present([wanted("app", ["web", "worker"], image="example:3")])["changed"]
+
+
+def test_a_new_stack_that_fails_leaves_no_network_of_its_own() -> None:
+    swarm = Swarm(failing=["app_web"])
+    with pytest.raises(LivchatError, match="put back"):
+        worker(swarm).present([wanted("app", ["web"], network=True)])
+    assert not swarm.networks
+
+
+def test_what_this_collection_did_not_deploy_is_neither_changed_nor_removed() -> None:
+    swarm = Swarm()
+    swarm.deploy("app", {"services": {"web": {"image": "theirs:1", "deploy": {"labels": {}}}}}, False)
+    swarm.deployed.clear()
+    for work in (worker(swarm).present, worker(swarm).absent):
+        with pytest.raises(LivchatError, match="did not deploy") as caught:
+            work([wanted("app", ["web"])])
+        assert caught.value.code == "INSTANCE_CONFLICT"
+    assert swarm.deployed == [] and swarm.removed == [] and swarm.secrets == {}
+    assert set(swarm.services) == {"app_web"}
+
+
+def test_removal_takes_services_and_secrets_and_leaves_volumes() -> None:
+    swarm = Swarm()
+    worker(swarm).present([wanted("app", ["web"]), wanted("other", ["web"])])
+    shown = worker(swarm, check=True).absent([gone("app")])
+    assert shown["changed"] and set(swarm.services) == {"app_web", "other_web"}
+    assert "app_key_1" in shown["diff"][0]["before"] and shown["diff"][0]["after"] == ""
+    assert worker(swarm).absent([gone("app")])["stacks"] == ["app"]
+    assert set(swarm.services) == {"other_web"} and set(swarm.secrets) == {"other_key_1"}
+    assert set(swarm.volumes) == {"app_data", "other_data"}
+    assert not worker(swarm).absent([gone("app")])["changed"]
+
+
+def test_removal_of_volumes_takes_those_of_the_stack_once_nothing_uses_them() -> None:
+    swarm = Swarm()
+    worker(swarm).present([wanted("app", ["web"]), wanted("other", ["web"])])
+    # Restored by hand, so without Swarm's label; and one that only sounds like it.
+    swarm.volumes["app_files"] = {"Name": "app_files", "Labels": None}
+    swarm.volumes["app_files_2"] = {"Name": "app_files_2", "Labels": None}
+    swarm.users["app_data"] = [{"Names": ["/app_web.1"], "Labels": {NAMESPACE: "app"}, "ends": True}]
+    removed = worker(swarm, drop_volumes=True).absent([gone("app", volumes=["app_files", "other_data"])])
+    assert removed["volumes"] == ["app_data", "app_files"]
+    assert set(swarm.volumes) == {"app_files_2", "other_data"}
+
+
+def test_removal_that_was_interrupted_is_finished_by_the_next_run() -> None:
+    swarm = Swarm()
+    worker(swarm).present([wanted("app", ["web"])])
+    swarm.remove("app")
+    assert worker(swarm, drop_volumes=True).absent([gone("app")])["volumes"] == ["app_data"]
+    assert not swarm.secrets and not swarm.volumes
+
+
+def test_a_volume_that_somebody_else_uses_is_named_at_once_with_who_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = Swarm()
+    worker(swarm).present([wanted("app", ["web"])])
+    swarm.remove("app")
+    swarm.get("/tasks", {"label": [f"{NAMESPACE}=app"]})
+    swarm.users["app_data"] = [{"Names": ["/backup"], "Labels": {}}]
+    monkeypatch.setattr(_swarm_services.time, "sleep", lambda _seconds: pytest.fail("it waits"))
+    with pytest.raises(LivchatError, match="app_data of app is used by backup") as caught:
+        worker(swarm, drop_volumes=True).absent([gone("app")])
+    assert caught.value.code == "VOLUME_IN_USE"
+    assert "app_data" in swarm.volumes

@@ -31,9 +31,16 @@ class Server:
             "secrets": [],
         }
 
-    def plan(self, apps: Any, deployment: str = "d1", domain: str = "prod.example.com", **variables: Any) -> Any:
-        request = Request("prod", domain, "203.0.113.7", apps, variables, deployment)
-        plan = Planner(request, self.facts, self.catalog, self.secrets.get, self.unfinished).plan()
+    def plan(
+        self,
+        apps: Any,
+        deployment: str = "d1",
+        domain: str = "prod.example.com",
+        backend: str = "docker",
+        **variables: Any,
+    ) -> Any:
+        request = Request("prod", domain, "203.0.113.7", apps, variables, deployment, backend)
+        plan = Planner(request, self.facts, self.catalog, self.secrets.get, {}, unfinished=self.unfinished).plan()
         return plan, {entry["instance"]: entry for level in plan["levels"] for entry in level}
 
     def carry_out(self, apps: Any, **more: Any) -> Any:
@@ -361,3 +368,31 @@ def test_post_install_leaves_secrets_to_the_moment_of_use(server: Server) -> Non
     assert request["body"]["email"] == "ana@example.com"
     assert request["body"]["password"] == "${secrets.owner_password}"
     assert entries["n8n"]["login"] == {"user": "ana@example.com", "secret": "servers/prod/apps/n8n/owner_password"}
+
+
+def test_another_backend_moves_what_is_asked_for_and_nothing_else(server: Server) -> None:
+    server.carry_out("n8n")
+    assert not server.plan("n8n", deployment="d2")[0]["changed"]
+    plan, entries = server.plan("n8n", deployment="d2", backend="portainer")
+    assert plan["summary"][-1] == ("update n8n 1.123.81, deployed by portainer instead of docker (it stops meanwhile)")
+    assert [entry["action"] for entry in entries.values()] == ["none", "none", "update"]
+    assert (entries["n8n"]["backend"], entries["n8n"]["installed_backend"]) == ("portainer", "docker")
+    labels = entries["n8n"]["compose"]["services"]["worker"]["deploy"]["labels"]
+    assert labels["livchat.backend"] == "portainer"
+    server.carry_out("n8n", deployment="d2", backend="portainer")
+    assert not server.plan("n8n", deployment="d3", backend="portainer")[0]["changed"]
+    assert server.plan("n8n", deployment="d3")[1]["n8n"]["action"] == "update"
+
+
+def test_a_shared_service_that_broke_is_repaired_where_it_is(server: Server) -> None:
+    server.carry_out("n8n")
+    for service in server.facts["services"]:
+        service["running"] = 0 if service["stack"] == "postgres" else 1
+    _, entries = server.plan("n8n", deployment="d2", backend="portainer")
+    assert (entries["postgres"]["action"], entries["postgres"]["backend"]) == ("update", "docker")
+    assert "livchat.backend" not in json.dumps(entries["postgres"]["compose"])
+
+
+def test_new_shared_services_go_where_new_ones_go(server: Server) -> None:
+    _, entries = server.plan("n8n", backend="portainer")
+    assert {entry["backend"] for entry in entries.values()} == {"portainer"}

@@ -1,0 +1,21 @@
+"""What tests of several parts need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.cloudflare.loopback import CloudflareLab
+from tests.lab.dns_server import Upstream
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudflareLab]:
+    """Cloudflare's API and a DNS server of its own, with the zone lab.test."""
+    monkeypatch.setenv("LIVCHAT_LAB_DIR", str(tmp_path / "lab"))
+    running = CloudflareLab(Upstream("127.0.0.1", tmp_path / "none", tmp_path / "none"))
+    running.start()
+    yield running
+    running.stop()
