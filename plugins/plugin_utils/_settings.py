@@ -38,6 +38,12 @@ DEFAULTS: dict[str, t.Any] = {
     "docker.registry_mirrors": [],
     "docker.insecure_registries": [],
     "vault.password_file": "",
+    "mcp.model_may_destroy": False,
+    "webhooks.urls": [],
+    "webhooks.events": ["*"],
+    "api.calls_per_hour": 1000,
+    "api.server_creations_per_hour": 5,
+    "api.refusals_per_minute": 30,
 }
 ALLOWED: dict[str, tuple[str, ...]] = {
     "general.default_provider": ("hetzner",),
@@ -56,12 +62,15 @@ def check(key: str, value: t.Any) -> None:
         raise LivchatError("SETTING_INVALID", f"config.yaml: there is no setting {key}.{hint}", {"key": key})
     wanted = type(DEFAULTS[key])
     # YAML's `yes` is a number to Python.
-    fits = isinstance(value, wanted) and not isinstance(value, bool)
+    fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
     if not fits or (wanted is list and not all(isinstance(one, str) for one in value)):
-        name = {"str": "a text", "list": "a list of texts", "int": "a whole number"}[wanted.__name__]
+        kinds = {"str": "a text", "list": "a list of texts", "int": "a whole number", "bool": "true or false"}
+        name = kinds[wanted.__name__]
         raise LivchatError("SETTING_INVALID", f"config.yaml: {key} must be {name}, not {value!r}", {"key": key})
-    if wanted is int and value < 0:
-        raise LivchatError("SETTING_INVALID", f"config.yaml: {key} is {value}; it must be at least 0", {"key": key})
+    least = 1 if key.startswith("api.") else 0
+    if wanted is int and value < least:
+        message = f"config.yaml: {key} is {value}; it must be at least {least}"
+        raise LivchatError("SETTING_INVALID", message, {"key": key})
     if key in ALLOWED and value not in ALLOWED[key]:
         raise LivchatError(
             "SETTING_INVALID",

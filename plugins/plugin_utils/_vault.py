@@ -60,6 +60,14 @@ class Vault:
             return os.environ.get(ENVIRONMENT[path]) or None
         return found if isinstance(found, str) else None
 
+    def values(self) -> list[str]:
+        """All secrets, for who has to recognise them: those whose path says that they name somebody are none."""
+        return [value for path, value in _leaves(self._load()) if not path.endswith("/username")]
+
+    def paths(self) -> list[str]:
+        """Where there is a secret, in order."""
+        return sorted(path.removeprefix("/") for path, _value in _leaves(self._load()))
+
     def set(self, path: str, value: str) -> bool:
         """Keeps the secret; whether that changed anything."""
         return self.set_all({path: value})
@@ -182,6 +190,14 @@ class Vault:
             "the vault's password is unknown: set LIVCHAT_VAULT_PASSWORD_FILE, or run `livchat-setup init`",
             {"password": "unknown"},
         )
+
+
+def _leaves(tree: t.Any, path: str = "") -> t.Iterator[tuple[str, str]]:
+    for key, one in tree.items():
+        if isinstance(one, dict):
+            yield from _leaves(one, f"{path}/{key}")
+        else:
+            yield f"{path}/{key}", str(one)
 
 
 def _find(tree: t.Any, keys: list[str]) -> t.Any:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab.cloudflare.loopback import CloudflareLab
 from tests.lab.dns_server import Upstream
+from tests.throwaway import Tree, plant
 
 
 @pytest.fixture
@@ -19,3 +20,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudflareL
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """A copy of the package and the collection with one more operation."""
+    return plant(tmp_path_factory.mktemp("throwaway"))
