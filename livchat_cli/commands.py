@@ -1,4 +1,4 @@
-"""The commands: one for each operation, made from the list, and the two that concern this machine alone."""
+"""The commands: one for each operation, made from the list, and those beside it: this machine, other front doors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from livchat_cli import console, home
+from livchat_cli import collection, console, home
 from livchat_cli.errors import LivchatError
 from livchat_cli.operations import OPERATIONS, Effect, Operation, allowed, get
+
+collection.activate()
+
+from ansible_collections.livchat.setup.plugins.plugin_utils._answers import nested, pairs  # noqa: E402
 
 if TYPE_CHECKING:
     from livchat_cli.parameters import Parameters
@@ -153,19 +157,12 @@ def _read(name: str, schema: Mapping[str, Any], value: Any) -> Any:
     """KEY=VALUE and OUTER.KEY=VALUE as mappings; everything else as it is."""
     if _type(schema)[1] != "mapping":
         return value
-    nested = schema.get("additionalProperties", {}).get("type") == "object" or any(
-        one.get("type") == "object" for one in schema.get("patternProperties", {}).values()
-    )
-    result: dict[str, Any] = {}
-    for one in value:
-        key, equals, text = one.partition("=")
-        outer, dot, inner = key.partition(".") if nested else ("", ".", key)
-        if not equals or not dot:
-            # The value may be a password and stays out of the sentence.
-            message = f"{name}: {key!r} is not allowed; allowed: {allowed(schema)}"
-            raise LivchatError("INPUT_INVALID", message, {"field": name, "allowed": allowed(schema)})
-        (result.setdefault(outer, {}) if nested else result)[inner] = text
-    return result
+    try:
+        return pairs(value, nested(schema))
+    except ValueError as error:
+        # Without the value, which may be a password.
+        message = f"{name}: {str(error)!r} is not allowed; allowed: {allowed(schema)}"
+        raise LivchatError("INPUT_INVALID", message, {"field": name, "allowed": allowed(schema)}) from None
 
 
 def _completion(schema: Mapping[str, Any]) -> Callable[[str], list[str]] | None:
@@ -212,6 +209,10 @@ def build(words: Sequence[str] | None = None) -> typer.Typer:
     root.command()(init)
     root.command()(doctor)
     root.command()(start)
+    export = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Folders for AWX and Semaphore.")
+    export.command("awx")(export_awx)
+    export.command("semaphore")(export_semaphore)
+    root.add_typer(export, name="export")
     groups: dict[str, typer.Typer] = {}
     for name in dict.fromkeys([*_GROUPS, *(one.name.rpartition(".")[0] for one in OPERATIONS if "." in one.name)]):
         groups[name] = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_GROUPS.get(name))
@@ -358,3 +359,65 @@ def init(  # noqa: PLR0917  # options of a command line, none of them positional
     )
     asking = not non_interactive and console.interactive()
     console.result(Initialiser(home.path(), answers, asking).run(), "init", as_json)
+
+
+Folder = Annotated[str, typer.Option("--to", help="Folder to write, made when absent.")]
+Repository = Annotated[
+    str, typer.Option(help="Address of the git repository that the folder is going to be the top of.")
+]
+Branch = Annotated[str, typer.Option(help="Branch of that repository.")]
+LastingHome = Annotated[
+    str, typer.Option("--home", help="Directory where jobs find state, vault and keys; it has to last.")
+]
+
+
+def export_awx(  # noqa: PLR0917  # options of a command line, none of them positional
+    to: Folder,
+    repository: Repository,
+    image: Annotated[str, typer.Option(help="The execution environment, as a container image.")],
+    branch: Branch = "main",
+    lasting_home: LastingHome = "/var/lib/livchat",
+    organization: Annotated[str, typer.Option(help="Organization in AWX.")] = "Default",
+    as_json: Json = False,
+) -> None:
+    """Write playbooks, surveys and all around them for AWX.
+
+    \b
+    Examples:
+      livchat-setup export awx --to ops --repository https://git.example.com/ops.git --image example.com/livchat-ee:1
+    """
+    _export(
+        "awx",
+        to,
+        as_json,
+        repository=repository,
+        branch=branch,
+        home=lasting_home,
+        organization=organization,
+        image=image,
+    )
+
+
+def export_semaphore(  # noqa: PLR0917  # as above
+    to: Folder,
+    repository: Repository,
+    branch: Branch = "main",
+    lasting_home: LastingHome = "/var/lib/livchat",
+    project: Annotated[str, typer.Option(help="Name of the project in Semaphore.")] = "livchat.setup",
+    as_json: Json = False,
+) -> None:
+    """Write playbooks, surveys and all around them for Semaphore.
+
+    \b
+    Examples:
+      livchat-setup export semaphore --to ops --repository https://git.example.com/ops.git
+    """
+    _export("semaphore", to, as_json, repository=repository, branch=branch, home=lasting_home, project=project)
+
+
+def _export(target: str, to: str, as_json: bool, **choices: str) -> None:
+    from livchat_cli.export.choices import Choices  # noqa: PLC0415  # it reads every operation's parameters
+    from livchat_cli.export.folder import export  # noqa: PLC0415
+
+    found = export(target, Path(to).expanduser().absolute(), Choices(**choices), home.path())
+    console.result(found, f"export.{target}", as_json)

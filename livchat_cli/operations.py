@@ -10,12 +10,22 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from livchat_cli import collection
 from livchat_cli.errors import LivchatError
+
+collection.activate()
+
+from ansible_collections.livchat.setup.plugins.plugin_utils._answers import allowed  # noqa: E402
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from livchat_cli.parameters import Parameters
+
+__all__ = ["OPERATIONS", "PATTERN", "Effect", "Operation", "allowed", "get"]
+
+# The parameter whose list of servers reaches the playbook as one Ansible pattern.
+PATTERN = "target"
 
 
 class Effect(StrEnum):
@@ -160,13 +170,17 @@ class Operation:
         """What the playbook gets. What was not given is left out, so that settings and defaults apply there."""
         result: dict[str, Any] = {}
         for name, value in parameters.model_dump(mode="json", exclude_none=True).items():
-            if name == "target" and isinstance(value, list):
-                # An Ansible pattern; the names were checked against ServerName, which holds no pattern characters.
+            if name == PATTERN and isinstance(value, list):
+                # The names were checked against ServerName, which holds no pattern characters.
                 if value:
-                    result["target"] = ",".join(value)
+                    result[name] = ",".join(value)
             else:
-                result[self.mapping.get(name, name)] = value
+                result[self.variable(name)] = value
         return result
+
+    def variable(self, name: str) -> str:
+        """What the parameter's extra-var is called."""
+        return self.mapping.get(name, name)
 
     def schema(self) -> dict[str, Any]:
         """The parameters' JSON schema by name, descriptions, patterns, examples and hints included."""
@@ -210,16 +224,6 @@ _SAID = {
     "extra_forbidden": "there is no such parameter",
     "missing": "it is required",
 }
-
-
-def allowed(schema: Mapping[str, Any]) -> str:
-    """What a parameter's schema allows, in words where it has some."""
-    if "x-allowed" in schema:
-        return str(schema["x-allowed"])
-    if "minimum" in schema and "maximum" in schema:
-        return f"{schema['minimum']} to {schema['maximum']}"
-    parts = [*schema.get("anyOf", ()), schema.get("items")]
-    return next((words for part in parts if part and (words := allowed(part))), "")
 
 
 def shown(part: int | str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from livchat_cli import collection
+from livchat_cli.ansible_config import CHOSEN, SETTINGS
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Listener, Progress, Redactor, progress
 from livchat_cli.failures import Failures
@@ -199,24 +200,14 @@ class Run:
         defaults = ["~/.ansible/collections", "/usr/share/ansible/collections"]
         folders = list(dict.fromkeys([str(collection.find()), *others, *defaults]))
         environment.pop("ANSIBLE_FORCE_COLOR", None)
+        chosen = {name: environment[name] for name in CHOSEN if environment.get(name)}
+        environment |= {one.variable: one.value for one in SETTINGS} | chosen
         environment |= {
             "ANSIBLE_CONFIG": str(_write(work / "ansible.cfg", "")),
             "ANSIBLE_COLLECTIONS_PATH": ":".join(folders),
-            "ANSIBLE_CALLBACKS_ENABLED": "livchat.setup.audit",
-            "ANSIBLE_FORKS": environment.get("ANSIBLE_FORKS", "20"),
-            "ANSIBLE_HOST_KEY_CHECKING": "True",
-            # `auto` finds ours by what the file says; named here too, it would be tried a second time when it fails.
-            "ANSIBLE_INVENTORY_ENABLED": "auto,yaml,ini,host_list",
-            # Servers that could not be listed are not the same as no servers.
-            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
             # What is looked for in the log must not hide behind colours.
             "ANSIBLE_NOCOLOR": "True",
             "ANSIBLE_LOCAL_TEMP": str(work / "tmp"),
-            "ANSIBLE_PIPELINING": "True",
-            "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
-            # A server that reboots or a network that fails for half a minute is waited for.
-            "ANSIBLE_SSH_RETRIES": environment.get("ANSIBLE_SSH_RETRIES", "5"),
-            "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
             "LIVCHAT_ERROR_FILE": str(work / _ERROR_FILE),
             "LIVCHAT_HOME": str(self._home),
             processes.VARIABLE: self._folder.id,

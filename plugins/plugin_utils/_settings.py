@@ -134,14 +134,15 @@ def _parsed(text: str) -> dict[str, t.Any]:
         return {}
     if not isinstance(tree, dict):
         raise ValueError("it must hold sections such as `dns:` with settings under them")
-    return dict(_flatten(tree))
+    return dict(flatten(tree))
 
 
-def _flatten(tree: dict[t.Any, t.Any], prefix: str = "") -> t.Iterator[tuple[str, t.Any]]:
+def flatten(tree: dict[t.Any, t.Any], prefix: str = "") -> t.Iterator[tuple[str, t.Any]]:
+    """Sections as dotted names."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):
-            yield from _flatten(value, f"{name}.")
+            yield from flatten(value, f"{name}.")
         # `dns:` or `zone:` with nothing behind it sets nothing.
         elif value is not None or not any(known == name or known.startswith(f"{name}.") for known in DEFAULTS):
             yield name, value
