@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,10 @@ from tests.e2e.story import Story
 from tests.e2e.watch import ProcessWatch
 from tests.lab import config
 
-# This checkout's: two that test on one lab at once must not take each other's server for one that was left over.
-SERVER = f"e2e-{hashlib.sha256(str(Path(__file__).resolve()).encode()).hexdigest()[:6]}"
+# This checkout's, and in it this worker's: two that test on one lab at once must not take each other's server for one
+# that was left over.
+TESTER = f"{Path(__file__).resolve()} {os.environ.get('PYTEST_XDIST_WORKER', '')}"
+SERVER = f"e2e-{hashlib.sha256(TESTER.encode()).hexdigest()[:6]}"
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,16 @@ def leaks(text: str, canaries: list[str]) -> list[str]:
 
 
 def test_no_process_was_started_with_one(watch: ProcessWatch, canaries: list[str]) -> None:
-    assert watch.count > 500
+    # On the controller, on the way, on the server, and in a container there.
+    seen = (
+        "livchat.setup.server_create",
+        "livchat.setup.deploy",
+        "HostKeyAlias=hetzner-",
+        "AnsiballZ_",
+        "dockerd",
+        "n8n",
+    )
+    assert [one for one in seen if not watch.saw(one)] == []
     assert watch.in_arguments(canaries) == []
 
 

@@ -250,7 +250,7 @@ def definition(name: str, *command: str, port: int = 8080, **healthcheck: Any) -
         "version": "1",
         "requirements": {"memory_mb": 32, "cpu_cores": 0.1, "disk_gb": 1},
         "domains": {"site": {"default": "${instance}", "path": "/ping"}},
-        "secrets": {"key": {"length": 24}},
+        "secrets": {"key": {"description": "One that it never uses", "length": 24}},
         "services": {
             "web": {
                 "image": f"traefik:v{TRAEFIK}",

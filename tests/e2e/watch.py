@@ -34,9 +34,9 @@ class ProcessWatch:
         self._ended.set()
         self._thread.join()
 
-    @property
-    def count(self) -> int:
-        return len(self._arguments)
+    def saw(self, what: str) -> bool:
+        """Whether some command line held this: one that never looked finds nothing either."""
+        return any(what.encode() in line for line in self._arguments)
 
     def in_arguments(self, secrets: Iterable[str]) -> list[str]:
         """Command lines that hold one of the secrets, without it."""

@@ -230,6 +230,8 @@ class VpsHost:
         # Docker's own resolver at 127.0.0.11 cannot be used by containers inside the machine.
         return (
             f"echo nameserver {self._config.gateway} > /etc/resolv.conf; "
+            # Docker mounts a file of its own there, which older releases of hostnamectl cannot replace.
+            "umount /etc/hostname; [ -s /etc/hostname ] || hostname > /etc/hostname; "
             "mount -o remount,rw,bind /sys; mount -o remount,bind,rw /sys/fs/cgroup; "
             'for d in /sys/fs/cgroup/*; do [ -d "$d" ] && mount -o remount,bind,rw "$d" 2>/dev/null; done; '
             "exec /lib/systemd/systemd"

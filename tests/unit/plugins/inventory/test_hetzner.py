@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -158,6 +159,9 @@ def test_a_host_has_all_fields_of_a_server_and_what_ansible_needs(operator: Oper
     remember(operator, {"prod": kept, "old": ADOPTED}, {"prod/n8n-cliente1": {"name": "n8n"}})
     hosts = operator.list()["_meta"]["hostvars"]
     home = operator.home.path
+    # Servers never share a connection, not even one whose address another had before.
+    sockets = [hosts[name].pop("ansible_control_path") for name in ("prod", "old")]
+    assert len(set(sockets)) == 2 and all(re.fullmatch(r"%\(directory\)s/[0-9a-f]{16}", one) for one in sockets)
     ssh = (
         f"-o UserKnownHostsFile={home}/known_hosts -o StrictHostKeyChecking=accept-new "
         "-o ServerAliveInterval=15 -o ServerAliveCountMax=3 -o HostKeyAlias={alias} -o IdentitiesOnly=yes"
