@@ -18,6 +18,7 @@ from tests.e2e.story import Story
 NAME = SERVER.replace("e2e", "awx")
 OTHER = f"{NAME}-adopted"
 INSTANCE = "redis-awx"
+RECORD = f"record.{NAME}.lab.test"
 Answers = Mapping[str, str]
 
 
@@ -149,6 +150,11 @@ RUNS: list[tuple[str, Answers, Callable[[Any], bool]]] = [
     ("logs", {"instance": INSTANCE, "target": NAME, "service": "", "lines": "3"}, lambda it: it[0]["lines"]),
     ("exec", {"target": NAME, "command": "echo 'two words' -n"}, lambda it: it[0]["stdout"] == "two words -n"),
     ("server.adopt", {"name": OTHER, "address": "{address}", "private_key": "{key}"}, lambda it: it["name"] == OTHER),
+    ("server.loss", {"name": NAME}, lambda it: it[0]["removed"]),
+    ("dns.set", {"name": RECORD, "type": "A", "value": "203.0.113.7"}, lambda it: it["changed"]),
+    ("dns.list", {"name": RECORD}, lambda it: [one["value"] for one in it] == ["203.0.113.7"]),
+    ("dns.check", {}, lambda it: it["healthy"]),
+    ("dns.remove", {"name": RECORD, "type": "A", "confirm_name": RECORD}, lambda it: it["changed"]),
     ("server.destroy", {"name": OTHER, "confirm_name": OTHER}, lambda it: it["changed"]),
     ("app.uninstall", {"instance": INSTANCE, "target": NAME, "confirm_name": INSTANCE}, lambda it: it[0]["removed"]),
 ]

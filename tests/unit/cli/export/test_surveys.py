@@ -55,7 +55,9 @@ def test_what_a_survey_answers_becomes_what_the_command_line_hands_over(operatio
 
 
 def _example(schema: Mapping[str, Any]) -> Any:
-    return schema["examples"][0] if "examples" in schema else schema["default"]
+    """An example of the parameter, or of the kind of value that it is."""
+    kinds = [schema, *schema.get("anyOf", ())]
+    return next((one["examples"][0] for one in kinds if "examples" in one), schema.get("default"))
 
 
 def _as_text(value: Any, schema: Mapping[str, Any]) -> str:
