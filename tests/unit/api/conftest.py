@@ -23,7 +23,7 @@ def api(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
     running.write_state(state())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIVCHAT_VAULT_PASSWORD", PASSWORD)
-        Vault(Home(str(running.home))).set_all({"tokens/hetzner": CANARY, "servers/s0/portainer/password": CANARY})
+        Vault(Home(str(running.home))).set_all({"tokens/cloudflare": CANARY, "servers/s0/portainer/password": CANARY})
     running.start()
     yield running
     running.stop()

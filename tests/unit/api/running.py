@@ -20,6 +20,8 @@ from tests.throwaway import Tree
 PASSWORD = "a master password of no vault"
 # What a test asks for at once must not meet the limits that others test.
 PLENTY = {"calls_per_hour": 10_000_000, "server_creations_per_hour": 1_000_000, "refusals_per_minute": 1_000_000}
+# Nobody listens there: what looks at a provider fails at once.
+NOWHERE = "http://127.0.0.1:9"
 _LISTENING = re.compile(r"listening on (\S+)")
 
 
@@ -33,7 +35,13 @@ class Running:
         self.log: list[str] = []
         self._keys: dict[str, str] = {}
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (home / "config.yaml").write_text(yaml.safe_dump({"api": dict(settings)}))
+        written = {
+            "api": dict(settings),
+            "general": {"api_patience": 0},
+            "providers": {"hetzner": {"api_endpoint": NOWHERE}},
+            "dns": {"api_endpoint": NOWHERE},
+        }
+        (home / "config.yaml").write_text(yaml.safe_dump(written))
 
     def start(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
         """Starts it, and returns when it listens."""
@@ -46,7 +54,8 @@ class Running:
             stderr=subprocess.PIPE,
             text=True,
         )
-        for line in self._stderr():
+        said = self._stderr()
+        for line in said:
             self.log.append(line)
             if found := _LISTENING.search(line):
                 self.url = found[1].replace("0.0.0.0", "127.0.0.1")
@@ -54,7 +63,7 @@ class Running:
         else:
             raise RuntimeError("".join(self.log))
         # A pipe that nobody reads stops who writes.
-        threading.Thread(target=lambda: self.log.extend(self._stderr()), daemon=True).start()
+        threading.Thread(target=self.log.extend, args=(said,), daemon=True).start()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends it by that signal; its exit code."""
