@@ -110,7 +110,7 @@ def test_no_text_argument_takes_an_injection(api: Running) -> None:
 
 def test_what_may_be_any_text_is_run_by_nobody(api: Running) -> None:
     for_all = "\n".join(one.replace("\x00", "") for one in INJECTIONS)
-    asked = {"target": ["s0"], "apps": ["nap"], "variables": {"nap": {"secret": for_all}}}
+    asked = {"target": ["s1"], "apps": ["nap"], "variables": {"nap": {"secret": for_all}}}
     with api.client() as client:
         started = client.post("/v1/server/nap", json=asked)
         assert started.status_code == 202
