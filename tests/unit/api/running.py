@@ -26,14 +26,20 @@ _LISTENING = re.compile(r"listening on (\S+)")
 
 
 class Running:
-    """One API. `start` and `stop` may be repeated; the home stays."""
+    """One API. `start` and `stop` may be repeated; the home stays.
 
-    def __init__(self, tree: Tree, home: Path, settings: Mapping[str, Any] = PLENTY) -> None:
+    Without settings it is that of a home which has its own, and its vault's password among them.
+    """
+
+    def __init__(self, tree: Tree, home: Path, settings: Mapping[str, Any] | None = PLENTY) -> None:
         self.tree = tree
         self.home = home
+        self._password = {} if settings is None else {"LIVCHAT_VAULT_PASSWORD": PASSWORD}
         self.url = ""
         self.log: list[str] = []
         self._keys: dict[str, str] = {}
+        if settings is None:
+            return
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         written = {
             "api": dict(settings),
@@ -48,7 +54,7 @@ class Running:
         port = () if "--port" in options else ("--port", "0")
         self.process = subprocess.Popen(
             self.tree.command("start", *port, *options),
-            env={**self.tree.environment(self.home), "LIVCHAT_VAULT_PASSWORD": PASSWORD, **(environment or {})},
+            env={**self.tree.environment(self.home), **self._password, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
