@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,8 +74,9 @@ class Principal:
     name: str
     scopes: frozenset[str]
     servers: frozenset[str] = frozenset()
-    # The token's identifier; names may come twice.
+    # The token's identifier; names may come twice. With the hash of the secret it was shown with.
     token: str = ""
+    digest: str = field(default="", repr=False)
 
     def check(self, operation: Operation, servers: Iterable[str]) -> None:
         """Raises LivchatError ACCESS_FORBIDDEN unless the operation, on these servers, is within what it may do.
@@ -166,11 +167,19 @@ class Tokens:
         right = hmac.compare_digest(token.digest if token else "0" * 64, _digest(match[2] if match else ""))
         if not token or not right:
             raise LivchatError("ACCESS_DENIED", "the token is not valid: it is unknown, was revoked, or was rotated")
-        if token.expires_at and _text(self._clock()) >= token.expires_at:
+        if self._expired(token):
             raise LivchatError("ACCESS_DENIED", f"the token {token.name} expired at {token.expires_at}: rotate it")
         self._used(token)
         allowed = frozenset(scope for one in token.scopes for scope in IMPLIED[Scope(one)])
-        return Principal(f"token:{token.name}", allowed, frozenset(token.servers), token.id)
+        return Principal(f"token:{token.name}", allowed, frozenset(token.servers), token.id, token.digest)
+
+    def holds(self, principal: Principal) -> bool:
+        """Whether who asked a while ago may still: the token was neither revoked nor rotated, nor has it expired."""
+        token = self._load().get(principal.token)
+        return token is not None and token.digest == principal.digest and not self._expired(token)
+
+    def _expired(self, token: Token) -> bool:
+        return bool(token.expires_at) and _text(self._clock()) >= str(token.expires_at)
 
     def _used(self, token: Token) -> None:
         moment = self._clock()

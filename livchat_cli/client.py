@@ -14,13 +14,14 @@ print(client.wait(job["id"]))
 from __future__ import annotations
 
 import importlib
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livchat_cli import collection, home, worker
+from livchat_cli import collection, home, spawn
 from livchat_cli.access import Principal, local
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Listener, Progress
@@ -114,29 +115,34 @@ class Client:
         given = parameters.model_dump(mode="json", exclude_none=True)
         with writing(str(self.home)):
             notes = self.jobs.bury_dead()
+            request = {
+                "operation": operation.name,
+                "parameters": given,
+                "timeout": timeout,
+                "notes": [asdict(note) for note in notes],
+            }
             folder = JobFolder.make(self.jobs.folder)
-            with folder.lock() as lock:
-                folder.update(
-                    operation=operation.name,
-                    effect=operation.effect,
-                    servers=list(operation.servers(parameters)),
-                    parameters=redacted(given),
-                    principal=self._principal.name,
-                    request_id=request_id,
-                    **({"idempotency": idempotency} if idempotency else {}),
-                    status=Status.WAITING,
-                    created_at=now(),
-                    started_at=None,
-                    finished_at=None,
-                    error=None,
-                )
-                request = {
-                    "operation": operation.name,
-                    "parameters": given,
-                    "timeout": timeout,
-                    "notes": [asdict(note) for note in notes],
-                }
-                return worker.start(self.home, folder, lock, request, self._principal.name)
+            try:
+                with folder.lock() as lock:
+                    folder.update(
+                        operation=operation.name,
+                        effect=operation.effect,
+                        servers=list(operation.servers(parameters)),
+                        parameters=redacted(given),
+                        principal=self._principal.name,
+                        request_id=request_id,
+                        **({"idempotency": idempotency} if idempotency else {}),
+                        status=Status.WAITING,
+                        created_at=now(),
+                        started_at=None,
+                        finished_at=None,
+                        error=None,
+                    )
+                    return spawn.start(self.home, folder, lock, request, self._principal.name)
+            except OSError:
+                # It has not begun.
+                shutil.rmtree(folder.path, ignore_errors=True)
+                raise
 
     def check(self, operation: Operation, values: Mapping[str, Any]) -> None:
         """Raises what `start` would: wrong parameters, no access, no confirmation."""

@@ -6,7 +6,7 @@ It knows the servers of this home and what was installed through it. What change
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +62,20 @@ def servers(home: Path, _parameters: NoParameters) -> list[dict[str, Any]]:
 
 def server(home: Path, parameters: OneServer) -> dict[str, Any]:
     """The operation server.show."""
-    known = of(home).tree()["servers"]
-    _must_know(known, [parameters.name])
-    return _server(parameters.name, known[parameters.name])
+    tree, name = of(home).tree(), parameters.name
+    _must_know(tree["servers"], [name])
+    known = _server(name, tree["servers"][name])
+    set_up = known["metadata"].get("setup_at") or ""
+    return {
+        **known,
+        "domain": known["metadata"].get("domain") or "",
+        "reachable": None,
+        "unreachable": "",
+        "setup": {"state": "done" if set_up else "none", "at": set_up},
+        "facts": {},
+        "docker": {},
+        "installed": [_instance(one) for server, one in _running(tree) if server == name],
+    }
 
 
 def apps(home: Path, parameters: Watched) -> list[dict[str, Any]]:
@@ -72,9 +83,9 @@ def apps(home: Path, parameters: Watched) -> list[dict[str, Any]]:
     tree = of(home).tree()
     _must_know(tree["servers"], parameters.target)
     return [
-        _application(key.partition("/")[0], one)
-        for key, one in sorted(tree["applications"].items())
-        if not parameters.target or key.partition("/")[0] in parameters.target
+        {"server": server, **_instance(one)}
+        for server, one in _running(tree)
+        if not parameters.target or server in parameters.target
     ]
 
 
@@ -118,15 +129,24 @@ def _server(name: str, kept: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _application(server_name: str, kept: Mapping[str, Any]) -> dict[str, Any]:
+def _running(tree: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Servers with their applications, without those that were removed and left their data."""
+    for key, one in sorted(tree["applications"].items()):
+        if one.get("status") != "uninstalled":
+            yield key.partition("/")[0], one
+
+
+def _instance(kept: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "server": server_name,
         "instance": kept.get("instance", ""),
         "app": kept.get("name", ""),
         "version": str(kept.get("version", "")),
         "services": None,
         "running": None,
         "wanted": None,
+        "volumes": list(kept.get("volumes") or []),
+        "domains": [kept["domain"]] if kept.get("domain") else [],
+        "dependencies": list(kept.get("dependencies") or []),
     }
 
 

@@ -65,7 +65,7 @@ _RECORD: dict[str, Any] = {
     "principal": "",
     "request_id": "",
     "status": Status.RUNNING,
-    **dict.fromkeys(("created_at", "started_at", "finished_at", "error")),
+    **dict.fromkeys(("started_at", "finished_at", "error")),
 }
 
 
@@ -118,11 +118,11 @@ class JobFolder:
         found = self._json("job.json")
         if not isinstance(found, dict) or found.get("status") not in set(Status):
             return {}
-        return {**_RECORD, "id": self.id, **found}
+        return {**_RECORD, "id": self.id, "created_at": _made(self.id), **found}
 
     def update(self, **fields: Any) -> dict[str, Any]:
         """Changes the record, whole or not at all."""
-        record = {"id": self.id, **(self.record() or {**_RECORD, "created_at": now()}), **fields}
+        record = {"id": self.id, **(self.record() or {**_RECORD, "created_at": _made(self.id)}), **fields}
         self.replace("job.json", record)
         return record
 
@@ -371,6 +371,15 @@ def show_job(home: Path, parameters: OneJob) -> dict[str, Any]:
 def cancel_job(home: Path, parameters: OneJob) -> dict[str, Any]:
     """The operation jobs.cancel."""
     return of(home).cancel(parameters.job)
+
+
+def _made(job_id: str) -> str:
+    """When a job was made, by its name."""
+    try:
+        moment = datetime.datetime.strptime(job_id[:15], "%Y%m%dT%H%M%S").replace(tzinfo=datetime.UTC)
+    except ValueError:
+        moment = datetime.datetime.fromtimestamp(0, datetime.UTC)
+    return moment.isoformat(timespec="seconds")
 
 
 def now() -> str:

@@ -321,7 +321,7 @@ OPERATIONS: tuple[Operation, ...] = (
         playbook="server_show",
         positionals=("name",),
         index="livchat_cli.index:server",
-        result="Server",
+        result="ServerDetails",
         route="GET /servers/{name}",
         examples=("server show prod",),
     ),

@@ -106,7 +106,7 @@ Variables = dict[
 KeyType = Annotated[
     Literal["ed25519", "rsa"] | None,
     Field(
-        description="Kind of its SSH key, ed25519 when none is named; rsa has 4096 bits",
+        description="Kind of its SSH key; ed25519 when none is named",
         examples=["rsa"],
         json_schema_extra=hints("ed25519, rsa"),
     ),
@@ -114,7 +114,7 @@ KeyType = Annotated[
 AppVariables = Annotated[
     Variables,
     Field(
-        description="Values for the variables of the definitions, by instance: INSTANCE.NAME=VALUE",
+        description="Values for variables of the definitions, by instance and name",
         examples=[{"n8n": {"timezone": "America/Sao_Paulo"}}],
         json_schema_extra=hints("INSTANCE.NAME=VALUE, such as n8n.timezone=UTC", option="--var"),
     ),
@@ -149,9 +149,7 @@ RecordValue = Annotated[
 ]
 Zone = Annotated[
     Domain | None,
-    Field(
-        description="DNS zone that the token sees; that of the settings when none is named", examples=["example.org"]
-    ),
+    Field(description="DNS zone; that of the settings when none is named", examples=["example.org"]),
 ]
 
 
@@ -233,7 +231,7 @@ class ServerAdopt(Parameters):
     domain: Annotated[
         Domain | None,
         Field(
-            description="Base domain of the server's applications; NAME in the zone of the settings when none is given",
+            description="Base domain of its applications; NAME in the zone when none is given",
             examples=["prod.example.com"],
         ),
     ] = None
@@ -245,7 +243,7 @@ class ServerSetup(Parameters):
     full: Annotated[
         bool,
         Field(
-            description="Go through everything, also where nothing seems to have changed since the last setup",
+            description="Go through everything, also where nothing seems to have changed",
             examples=[True],
         ),
     ] = False
@@ -506,12 +504,12 @@ class DnsSet(Parameters):
         int | None,
         Field(ge=0, le=65535, description="Preference of an MX record, which must have one", examples=[10]),
     ] = None
-    add: Annotated[
-        bool, Field(description="Keep other values that were set for the name and type; without it they are replaced")
-    ] = False
+    add: Annotated[bool, Field(description="Keep other values of the name and type; without it they are replaced")] = (
+        False
+    )
     adopt: Annotated[
         bool,
-        Field(description="Take over records that somebody else made; never those that belong to one of the servers"),
+        Field(description="Take over records that somebody else made; never those of a server"),
     ] = False
     zone: Zone = None
 
@@ -523,7 +521,7 @@ class DnsList(Parameters):
         str | None,
         Field(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$",
-            description="Only records of this owner: a server, or operator/dns for those that were set by hand",
+            description="Only of this owner: a server, or operator/dns for those set by hand",
             examples=["prod"],
             json_schema_extra=hints("an owner, such as prod or operator/dns", "server"),
         ),

@@ -72,19 +72,47 @@ class Server(Row):
     ]
 
 
-class InstalledApp(Row):
+class Instance(Row):
     """The numbers of services are null where the index answers: only the server knows what runs."""
 
-    KEY = ("server", "instance")
+    KEY: ClassVar[tuple[str, ...]] = ("instance",)
     FILTERS = ("app",)
 
-    server: Annotated[str, Field(examples=["prod"])]
     instance: Annotated[str, Field(examples=["n8n"])]
     app: Annotated[str, Field(examples=["n8n"])]
     version: Annotated[str, Field(examples=["1.123.81"])]
     services: int | None
     running: Annotated[int | None, Field(description="Tasks that run")]
     wanted: Annotated[int | None, Field(description="Tasks that should run")]
+    volumes: Annotated[list[str], Field(examples=[["n8n_data"]])]
+    domains: Annotated[list[str], Field(description="Host names", examples=[["n8n.prod.example.com"]])]
+    dependencies: Annotated[list[str], Field(description="Instances it needs", examples=[["postgres", "redis"]])]
+
+
+class InstalledApp(Instance):
+    KEY = ("server", "instance")
+
+    server: Annotated[str, Field(examples=["prod"])]
+
+
+class Setup(Result):
+    state: Annotated[
+        Literal["done", "unfinished", "none"],
+        Field(description="Only the server itself knows of one that was interrupted", examples=["done"]),
+    ]
+    at: Annotated[str, Field(description="When, or empty", examples=["2026-01-02T03:04:05+00:00"])]
+
+
+class ServerDetails(Server):
+    """What only the server itself knows is null or empty where the index answers."""
+
+    domain: Annotated[str, Field(description="Base domain", examples=["prod.example.com"])]
+    reachable: Annotated[bool | None, Field(description="Whether it answers over SSH; null: it was not asked")]
+    unreachable: Annotated[str, Field(description="Why it does not answer", examples=[""])]
+    setup: Setup
+    facts: Annotated[dict[str, Any], Field(description="System, memory, disk", examples=[{"memory_free_mb": 2048}])]
+    docker: Annotated[dict[str, Any], Field(description="Version and Swarm", examples=[{"version": "28.3.2"}])]
+    installed: list[Instance]
 
 
 class CatalogEntry(Row):

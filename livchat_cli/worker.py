@@ -12,12 +12,11 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, TextIO, cast
+from typing import Any
 
 from livchat_cli import collection
 from livchat_cli.deliveries import Deliveries
@@ -25,45 +24,13 @@ from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Progress, Redactor
 from livchat_cli.jobs import JobFolder, Jobs, Status, now
 from livchat_cli.operations import get
+from livchat_cli.runner import Run
+from livchat_cli.spawn import PASSWORD
 
 collection.activate()
 
-from ansible_collections.livchat.setup.plugins.plugin_utils import _processes as processes  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home, writing  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault  # noqa: E402
-
-PASSWORD = "LIVCHAT_VAULT_PASSWORD"  # noqa: S105  # the variable's name
-
-
-def start(home: Path, folder: JobFolder, lock: TextIO, request: Mapping[str, Any], actor: str) -> dict[str, Any]:
-    """Starts the job's process, hands the job's lock over to it, and returns the job's record at once.
-
-    Nothing that happens to the caller ends it.
-
-    Raises:
-        OSError: it could not be started.
-    """
-    environment = {**os.environ, "LIVCHAT_HOME": str(home), "LIVCHAT_ACTOR": actor, processes.VARIABLE: folder.id}
-    # What the environment of a process says, others can read for as long as it lives.
-    password = environment.pop(PASSWORD, None)
-    process = subprocess.Popen(
-        # -P: not from whatever folder the caller happens to stand in.
-        [sys.executable, "-P", "-m", "livchat_cli.worker"],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[lock.fileno()],
-        start_new_session=True,
-    )
-    # Before the process may begin, which changes the record as well.
-    record = folder.update(pid=process.pid)
-    handed = {**request, "job": folder.id, "lock": lock.fileno(), "vault_password": password}
-    with cast("IO[bytes]", process.stdin) as pipe:
-        pipe.write(json.dumps(handed).encode())
-    # Nobody waits for it here: it must not stay as a zombie of a caller that lives long.
-    threading.Thread(target=process.wait, daemon=True).start()
-    return record
 
 
 class Worker:
@@ -78,9 +45,6 @@ class Worker:
 
     def work(self) -> None:
         """The job from its beginning to its end, and what others are told of it."""
-        # Imported only here: whoever starts a job needs none of it.
-        from livchat_cli.runner import Run  # noqa: PLC0415
-
         parameters = self._operation.parse(self._request["parameters"])
         extra_vars = self._operation.extra_vars(parameters)
         notes = [Progress(**{**one, "kind": Kind(one["kind"])}) for one in self._request["notes"]]

@@ -74,7 +74,7 @@ class Streams:
 
         async def lines() -> AsyncIterator[bytes]:
             with self._counted(who):
-                async for told in self._follow(client, job, after):
+                async for told in self._follow(client, who, job, after):
                     if told is None:
                         yield b": still there\n\n"
                     else:
@@ -96,7 +96,7 @@ class Streams:
             await socket.accept()
             gone = asyncio.create_task(_until_gone(socket))
             try:
-                async for told in self._follow(client, job, after):
+                async for told in self._follow(client, who, job, after):
                     if gone.done():
                         return
                     if told is not None:
@@ -128,11 +128,14 @@ class Streams:
             self._open[who.token] -= 1
             self._service.metrics.streams.dec()
 
-    async def _follow(self, client: Client, job: str, after: int) -> AsyncIterator[Told | None]:
-        """The job's events from there on, None when there has been none for a while."""
+    async def _follow(self, client: Client, who: Principal, job: str, after: int) -> AsyncIterator[Told | None]:
+        """The job's events from there on, None when there has been none for a while.
+
+        They stop, without the last one, when the token they are read with has come to its end.
+        """
         folder = client.jobs.get(job)
         told_at = time.monotonic()
-        while True:
+        while await run_in_threadpool(self._service.tokens.holds, who):
             # In this order: what is written before the end is read after it.
             ended = not Status((await run_in_threadpool(client.jobs.record, job))["status"]).alive
             for event in await run_in_threadpool(folder.events, after):

@@ -105,7 +105,7 @@ class Planner:
         else:
             part = "destroi" if operation.effect is Effect.DESTROY else "muda"
             blast.add(part, self._texts.pick(operation.summary_pt, operation.summary), _given(call.values))
-            if operation.deletes_data(call.parameters):
+            if servers and operation.deletes_data(call.parameters):
                 blast.add("dados_perdidos", self._texts("all_data", name=blast.name), self._texts("no_backup"))
         if seen.problem:
             blast.add("muda", self._texts("unread", name=", ".join(servers), code=seen.problem))
@@ -149,8 +149,15 @@ class Planner:
 
     def _destroys(self, server: str, seen: _Seen, blast: Blast) -> None:
         texts, apps = self._texts, seen.instances(server)
-        address = (seen.servers.get(server) or {}).get("ip_address")
-        blast.add("destroi", texts("destroys_server", name=f"{server} ({address})" if address else server))
+        known = seen.servers.get(server) or {}
+        address = known.get("ip_address")
+        name = f"{server} ({address})" if address else server
+        if known.get("provider") == "adopted":
+            # Somebody else's to remove: what runs on it goes on running.
+            blast.add("muda", texts("forgets_server", name=name), texts("with_apps", apps=_list(apps)) if apps else "")
+            blast.add("destroi", texts("and_belongings"))
+            return
+        blast.add("destroi", texts("destroys_server", name=name))
         blast.add("destroi", texts("with_apps", apps=_list(apps)) if apps else texts("no_apps"))
         blast.add("destroi", texts("and_belongings"))
         blast.add("dados_perdidos", texts("all_data", name=server))

@@ -77,6 +77,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "exists": ("{name} já existe; só o que falta é feito", "{name} exists already; only what is missing is done"),
     "installs": ("instala {apps}", "installs {apps}"),
     "destroys_server": ("apaga o servidor {name} para sempre", "deletes the server {name} for good"),
+    "forgets_server": (
+        "esquece o servidor adotado {name}, que fica como está",
+        "forgets the adopted server {name}, which stays as it is",
+    ),
     "with_apps": ("com as aplicações: {apps}", "with the applications: {apps}"),
     "no_apps": ("sem aplicações conhecidas", "without known applications"),
     "and_belongings": (

@@ -32,6 +32,8 @@ START = 2.0
 # Seconds of load on each route, after a few requests that do not count.
 SECONDS = 10
 WARM_UP = 10
+# Seconds after which an answer does not come any more.
+PATIENCE = 60
 _CONNECTIONS = 20
 
 
@@ -55,7 +57,11 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def get(self, path: str) -> None:
-        """Reads an answer, which must be a good one."""
+        """Reads an answer, which must be a good one. Raises TimeoutError when none has come for a minute."""
+        async with asyncio.timeout(PATIENCE):
+            await self._get(path)
+
+    async def _get(self, path: str) -> None:
         self._streams = self._streams or await asyncio.open_connection(*self._address)
         reader, writer = self._streams
         writer.write(f"GET {path}{self._rest}".encode())

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 
 from tests.throwaway import Tree
-from tests.unit.api.running import PASSWORD, PLENTY, Running, state
+from tests.unit.api.running import PASSWORD, Running, state
 
 CANARY = "cAnArY-4f60b1aa-secret"
 
@@ -23,23 +21,7 @@ def api(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
     running.write_state(state())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIVCHAT_VAULT_PASSWORD", PASSWORD)
-        Vault(Home(str(running.home))).set_all({"tokens/hetzner": CANARY, "servers/s0/portainer/password": CANARY})
+        Vault(Home(str(running.home))).set_all({"tokens/cloudflare": CANARY, "servers/s0/portainer/password": CANARY})
     running.start()
     yield running
     running.stop()
-
-
-@pytest.fixture
-def another(tree: Tree, tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Makes APIs of a test's own, which are gone when it ends; not started yet."""
-    made: list[Running] = []
-
-    def make(settings: Mapping[str, Any] = PLENTY, folder: str = "home") -> Running:
-        made.append(Running(tree, tmp_path / folder, settings))
-        return made[-1]
-
-    yield make
-    for running in made:
-        if hasattr(running, "process") and running.process.poll() is None:
-            running.process.kill()
-            running.process.wait()

@@ -20,33 +20,48 @@ from tests.throwaway import Tree
 PASSWORD = "a master password of no vault"
 # What a test asks for at once must not meet the limits that others test.
 PLENTY = {"calls_per_hour": 10_000_000, "server_creations_per_hour": 1_000_000, "refusals_per_minute": 1_000_000}
+# Nobody listens there: what looks at a provider fails at once.
+NOWHERE = "http://127.0.0.1:9"
 _LISTENING = re.compile(r"listening on (\S+)")
 
 
 class Running:
-    """One API. `start` and `stop` may be repeated; the home stays."""
+    """One API. `start` and `stop` may be repeated; the home stays.
 
-    def __init__(self, tree: Tree, home: Path, settings: Mapping[str, Any] = PLENTY) -> None:
+    Without settings it is that of a home which has its own, and its vault's password among them.
+    """
+
+    def __init__(self, tree: Tree, home: Path, settings: Mapping[str, Any] | None = PLENTY) -> None:
         self.tree = tree
         self.home = home
+        self._password = {} if settings is None else {"LIVCHAT_VAULT_PASSWORD": PASSWORD}
         self.url = ""
         self.log: list[str] = []
         self._keys: dict[str, str] = {}
+        if settings is None:
+            return
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (home / "config.yaml").write_text(yaml.safe_dump({"api": dict(settings)}))
+        written = {
+            "api": dict(settings),
+            "general": {"api_patience": 0},
+            "providers": {"hetzner": {"api_endpoint": NOWHERE}},
+            "dns": {"api_endpoint": NOWHERE},
+        }
+        (home / "config.yaml").write_text(yaml.safe_dump(written))
 
     def start(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
         """Starts it, and returns when it listens."""
         port = () if "--port" in options else ("--port", "0")
         self.process = subprocess.Popen(
             self.tree.command("start", *port, *options),
-            env={**self.tree.environment(self.home), "LIVCHAT_VAULT_PASSWORD": PASSWORD, **(environment or {})},
+            env={**self.tree.environment(self.home), **self._password, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for line in self._stderr():
+        said = self._stderr()
+        for line in said:
             self.log.append(line)
             if found := _LISTENING.search(line):
                 self.url = found[1].replace("0.0.0.0", "127.0.0.1")
@@ -54,7 +69,7 @@ class Running:
         else:
             raise RuntimeError("".join(self.log))
         # A pipe that nobody reads stops who writes.
-        threading.Thread(target=lambda: self.log.extend(self._stderr()), daemon=True).start()
+        threading.Thread(target=self.log.extend, args=(said,), daemon=True).start()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends it by that signal; its exit code."""

@@ -48,6 +48,8 @@ INJECTIONS = (
 )
 # Texts that may be anything: they are data. A path may lead anywhere on the machine, as an administrator's may.
 FREE = {
+    ("dns.remove", "value"),
+    ("dns.set", "value"),
     ("exec", "command"),
     ("server.adopt", "private_key"),
     ("webhooks.health", "message"),
@@ -103,6 +105,18 @@ def test_no_text_argument_takes_an_injection(api: Running) -> None:
                     tried[operation.name] += 1
     assert len(tried) > 15
     assert set((api.home / "jobs").glob("*") if (api.home / "jobs").exists() else ()) == before
+    assert not Path("/tmp", MARK).exists()
+
+
+def test_what_may_be_any_text_is_run_by_nobody(api: Running) -> None:
+    for_all = "\n".join(one.replace("\x00", "") for one in INJECTIONS)
+    asked = {"target": ["s1"], "apps": ["nap"], "variables": {"nap": {"secret": for_all}}}
+    with api.client() as client:
+        started = client.post("/v1/server/nap", json=asked)
+        assert started.status_code == 202
+        while (job := client.get(started.headers["location"]).json())["finished_at"] is None:
+            time.sleep(0.5)
+    assert job["status"] == "successful", job["error"]
     assert not Path("/tmp", MARK).exists()
 
 

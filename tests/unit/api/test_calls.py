@@ -71,7 +71,7 @@ def test_reads_come_from_the_index(api: Running) -> None:
 def test_names_of_secrets_come_without_their_values(api: Running) -> None:
     with api.client("admin") as client:
         answer = client.get("/v1/secrets")
-        assert answer.json()["items"] == ["servers/s0/portainer/password", "tokens/hetzner"]
+        assert answer.json()["items"] == ["servers/s0/portainer/password", "tokens/cloudflare"]
         assert CANARY not in answer.text
         assert client.get("/v1/secrets", params={"below": "servers/s0"}).json()["items"] == answer.json()["items"][:1]
 

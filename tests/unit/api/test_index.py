@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.livchat.setup.plugins.plugin_utils._applications import applications
 from pydantic import TypeAdapter
 
 from livchat_cli import Client, results
 from livchat_cli.errors import LivchatError
 from livchat_cli.operations import OPERATIONS, get
+from tests.throwaway import ROOT
 from tests.unit.api.running import state
 
 
@@ -40,7 +43,17 @@ def test_servers_are_as_the_playbooks_show_them(home: Path) -> None:
         }
         assert server["metadata"].items() <= mine["metadata"].items()
         assert server["resources"].items() <= mine["resources"].items()
-    assert look(home, "server.show", name="s0") == indexed["s0"]
+    shown = look(home, "server.show", name="s0")
+    assert indexed["s0"].items() <= shown.items()
+    assert [one["instance"] for one in shown["installed"]] == ["app-2", "n8n", "postgres"]
+
+
+def test_the_declared_types_have_the_fields_that_the_playbooks_hand_over() -> None:
+    plays = yaml.safe_load((ROOT / "playbooks" / "server_show.yml").read_text())
+    assert set(results.ServerDetails.model_fields) == {*results.Server.model_fields, *plays[-1]["vars"]["show_live"]}
+    service = {"stack": "n8n", "running": 1, "replicas": 1, "labels": {"livchat.app": "n8n"}}
+    (found,) = applications({"services": [service]})
+    TypeAdapter(results.Instance).validate_python(found, strict=True)
 
 
 def test_what_is_indexed_is_of_the_declared_types(home: Path) -> None:
@@ -69,6 +82,14 @@ def test_applications_can_be_asked_for_by_server(home: Path) -> None:
         look(home, "app.list", target=["s1", "gone"])
     with pytest.raises(LivchatError, match="SERVER_UNKNOWN"):
         look(home, "server.show", name="gone")
+
+
+def test_what_was_removed_and_left_its_data_is_not_installed(home: Path) -> None:
+    tree = state(1, 2)
+    tree["applications"]["s0/n8n"]["status"] = "uninstalled"
+    (home / "state.json").write_text(json.dumps(tree))
+    assert [one["instance"] for one in look(home, "app.list")] == ["postgres"]
+    assert [one["instance"] for one in look(home, "server.show", name="s0")["installed"]] == ["postgres"]
 
 
 def test_a_change_is_seen_and_a_file_is_read_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,27 @@ def test_a_websocket_is_not_opened_for_everybody(api: Running, job: dict[str, An
         assert json.loads(refused.value.response.body)["code"]
 
 
+@pytest.mark.parametrize("verb", ["revoke", "rotate"])
+def test_streams_end_with_the_token_they_are_read_with(api: Running, verb: str) -> None:
+    with api.client() as client:
+        started = client.post("/v1/server/nap", json=nap("600")).json()["id"]
+        made = client.post("/v1/tokens", json={"name": "leaves", "scopes": ["read"]}).json()
+        headers = {"Authorization": f"Bearer {made['key']}"}
+        url = f"{api.url}/v1/jobs/{started}/events"
+        with (
+            httpx.stream("GET", url, headers=headers, timeout=60) as answer,
+            connect(url.replace("http", "ws", 1), additional_headers=headers) as socket,
+        ):
+            lines = answer.iter_lines()
+            assert next(lines)
+            way = ("DELETE", "") if verb == "revoke" else ("POST", "/rotate")
+            client.request(way[0], f"/v1/tokens/{made['id']}{way[1]}").raise_for_status()
+            # Both come to an end, though the job has not.
+            assert not any("event: end" in line for line in lines)
+            assert not any(json.loads(one)["event"] == "end" for one in socket)
+        assert client.post(f"/v1/jobs/{started}/cancel").json()["status"] == "cancelled"
+
+
 def test_only_so_many_streams_are_open_at_once(api: Running) -> None:
     with api.client(name="streams") as client:
         started = client.post("/v1/server/nap", json=nap("600")).json()["id"]

@@ -36,7 +36,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Running:
     tree = plant(folder / "tree")
     job = folder / "job.py"
     job.write_text(JOB)
-    worker = tree.path / "livchat_cli" / "worker.py"
+    worker = tree.path / "livchat_cli" / "spawn.py"
     text = worker.read_text()
     assert '"-P", "-m", "livchat_cli.worker"' in text
     worker.write_text(text.replace('"-P", "-m", "livchat_cli.worker"', f'"-I", "-S", {str(job)!r}'))

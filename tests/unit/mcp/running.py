@@ -32,20 +32,26 @@ INITIALIZE = {
 
 
 def over_stdio(
-    tree: Tree, home: Path, *options: str, environment: Mapping[str, str] | None = None
+    tree: Tree, home: Path, *options: str, environment: Mapping[str, str] | None = None, password: str = PASSWORD
 ) -> StdioServerParameters:
+    """The gateway of that home; without a password that of a home which says in its settings where it is."""
     return StdioServerParameters(
         command=sys.executable,
         args=["-P", "-m", "livchat_mcp", *options],
-        env={**tree.environment(home), "LIVCHAT_VAULT_PASSWORD": PASSWORD, **(environment or {})},
+        env={**tree.environment(home), **_opening(password), **(environment or {})},
     )
+
+
+def _opening(password: str) -> dict[str, str]:
+    return {"LIVCHAT_VAULT_PASSWORD": password} if password else {}
 
 
 class Served:
     """One gateway over HTTP. The home stays when it is stopped."""
 
-    def __init__(self, tree: Tree, home: Path) -> None:
+    def __init__(self, tree: Tree, home: Path, password: str = PASSWORD) -> None:
         self.tree = tree
+        self._password = password
         self.home = home
         self.url = ""
         self.log: list[str] = []
@@ -54,13 +60,14 @@ class Served:
         """Starts it, and returns when it listens."""
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "livchat_mcp", "--http", "127.0.0.1:0", *options],
-            env={**self.tree.environment(self.home), "LIVCHAT_VAULT_PASSWORD": PASSWORD, **(environment or {})},
+            env={**self.tree.environment(self.home), **_opening(self._password), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for line in self._stderr():
+        said = self._stderr()
+        for line in said:
             self.log.append(line)
             if found := _LISTENING.search(line):
                 self.url = found[1]
@@ -68,7 +75,7 @@ class Served:
         else:
             raise RuntimeError("".join(self.log))
         # A pipe that nobody reads stops who writes.
-        threading.Thread(target=lambda: self.log.extend(self._stderr()), daemon=True).start()
+        threading.Thread(target=self.log.extend, args=(said,), daemon=True).start()
 
     def stop(self) -> None:
         if self.process.poll() is None:

@@ -149,7 +149,7 @@ async def test_a_secret_is_in_nothing_that_anybody_sees(
     tree: Tree, home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LIVCHAT_VAULT_PASSWORD", PASSWORD)
-    Vault(Home(str(home))).set("tokens/hetzner", CANARY)
+    Vault(Home(str(home))).set("tokens/cloudflare", CANARY)
     seen: list[Any] = []
 
     async def note(progress: float, total: float | None, message: str | None) -> None:

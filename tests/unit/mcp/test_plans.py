@@ -89,6 +89,22 @@ async def test_a_plan_says_in_words_what_would_be_gone(home: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_plan_to_forget_an_adopted_server_says_that_it_stays(home: Path) -> None:
+    known = Index({"prod": {**SERVER, "provider": "adopted"}}, APPS)
+    async with asker(gateway(home, Scripted({"status": [LIVE]}, known=known))) as client:
+        plan = (await client.call("destruir-servidor", name="prod"))["plano"]
+    assert "fica como está" in plan["muda"][0] and "dados_perdidos" not in plan
+    assert not any("apaga o servidor" in one for one in plan["destroi"])
+
+
+@pytest.mark.anyio
+async def test_a_plan_to_remove_a_record_speaks_of_no_server(home: Path) -> None:
+    async with asker(gateway(home, backend())) as client:
+        said = await client.call("configurar-dns", acao="remove", name="blog.example.com", type="A")
+    assert "blog.example.com" in " ".join(said["plano"]["destroi"]) and "dados_perdidos" not in said["plano"]
+
+
+@pytest.mark.anyio
 async def test_a_plan_to_uninstall_says_who_needs_it_and_whether_data_stays(home: Path) -> None:
     async with asker(gateway(home, backend())) as client:
         stays = (await client.call("desinstalar-app", instance="postgres", target="prod"))["plano"]
