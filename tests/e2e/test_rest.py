@@ -65,13 +65,14 @@ def test_the_whole_story(story: Story, api: Running, client: httpx.Client) -> No
     assert [entry["instance"] for level in plan["levels"] for entry in level] == ["postgres", "redis", "n8n"]
     assert "n8n" not in [one["instance"] for one in client.get(f"/v1/servers/{NAME}/apps").json()["items"]]
 
-    headers = {"Idempotency-Key": f"install {NAME}", "X-Request-ID": f"install-{NAME}"}
+    headers = {"Idempotency-Key": f"install-{NAME}", "X-Request-ID": f"install-{NAME}"}
     started = client.post(f"/v1/servers/{NAME}/apps", json={"apps": ["n8n"]}, headers=headers)
+    assert started.status_code == 202, started.text
     with client.stream("GET", f"/v1/jobs/{started.json()['id']}/events", timeout=PATIENCE) as stream:
         lines = [line for line in stream.iter_lines() if line.startswith("data: ")]
     last = json.loads(lines[-1].removeprefix("data: "))
     assert (last["status"], last["result"][0]["changed"]) == ("successful", True)
-    assert any("n8n" in line for line in lines[:-1])
+    assert NAME in {json.loads(line.removeprefix("data: "))["host"] for line in lines[:-1]}
     # Sent once more, as one does who was not told, it installs nothing twice.
     again = client.post(f"/v1/servers/{NAME}/apps", json={"apps": ["n8n"]}, headers=headers)
     assert again.json()["id"] == started.json()["id"]

@@ -247,7 +247,7 @@ def test_what_takes_long_is_a_job(api: Running) -> None:
         assert [one["id"] for one in listed.json()["items"]] == [job["id"]]
         assert CANARY not in json.dumps([started.json(), shown, listed.json()])
     audited = [json.loads(line) for line in (api.home / "audit.jsonl").read_text().splitlines()]
-    told = next(line for line in audited if line["operation"] == "server.rested")
+    told = next(line for line in audited if line.get("job") == job["id"] and line["operation"] == "server.rested")
     assert (told["request_id"], told["job"], told["actor"]) == ("nap-1", job["id"], "token:admin")
 
 
