@@ -31,7 +31,7 @@ from tests.throwaway import Tree
 
 ROOT = Path(__file__).parents[2]
 # Commands of this machine, and looking on at a job: no operations, and in no other door under these names.
-OWN_COMMANDS = {"init", "doctor", "start", "jobs.follow"}
+OWN_COMMANDS = {"init", "doctor", "start", "jobs.follow", "export.awx", "export.semaphore"}
 # Options of the command line itself: how it prints, that it does not ask, that it does not wait.
 OWN_OPTIONS = {"as_json", "yes", "detach"}
 

@@ -121,6 +121,8 @@ def test_jobs_on_one_server_take_turns_and_others_do_not_wait(tree: Tree, home: 
 @pytest.mark.parametrize("moment", ["waiting", "running"])
 def test_cancelling_ends_all_of_a_job(tree: Tree, home: Path, moment: str) -> None:
     blocker = nap(tree, home, "one", seconds="600") if moment == "waiting" else None
+    if blocker:
+        wait(lambda: status(home, blocker) == "running")
     record = nap(tree, home, "one", seconds="600")
     wait(lambda: status(home, record) == moment)
     if moment == "running":
