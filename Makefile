@@ -23,7 +23,7 @@ lint: bootstrap ## ruff, mypy, yamllint, ansible-lint (production)
 	@tools/lint
 
 unit: bootstrap ## tests that need no lab
-	@$(PY) -m pytest tests/unit -q
+	@$(PY) -m pytest tests/unit -q -n 2 --dist loadfile
 
 sanity: bootstrap ## ansible-test sanity on a copy laid out as a collection
 	@tools/sanity
@@ -44,7 +44,7 @@ contract: bootstrap ## Portainer's contract against the stand-in, or a real one 
 	@$(PY) -m pytest tests/contract -q
 
 e2e: lab-up ## the main story on the lab, with assertions on the server
-	@$(PY) -m pytest tests/e2e -q
+	@tools/e2e
 
 molecule: lab-up ## molecule's default scenario on one lab VPS
 	@molecule test
