@@ -145,7 +145,9 @@ FORGOTTEN: dict[str, Any] = {"server": None, "applications": [], "key": None, "s
 
 def audited(story: Story) -> tuple[str, str, list[str]]:
     """Operation, target and changes of the last run."""
-    line = json.loads((story.home / "audit.jsonl").read_text().splitlines()[-1])
+    lines = [json.loads(line) for line in (story.home / "audit.jsonl").read_text().splitlines()]
+    # Its end as an event, such as server.ready, says nothing of changes.
+    line = next(line for line in reversed(lines) if "changed" in line)
     return line["operation"], line["target"], line["changed"]
 
 
