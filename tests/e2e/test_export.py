@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from livchat_cli.export import wrappers
 from tests.e2e.conftest import SERVER
 from tests.e2e.elsewhere import Elsewhere
 from tests.e2e.story import Story
+from tests.lab import vps
 
 NAME = SERVER.replace("e2e", "awx")
 OTHER = f"{NAME}-adopted"
@@ -202,10 +204,23 @@ def test_answers_are_checked_before_anything_is_done(
     assert folder.refused(operation, answers) == code
 
 
-def test_every_playbook_runs_with_a_surveys_answers(folder: Folder, launched: Any, lasting: Path) -> None:
-    known = {"address": launched["servers"][0]["ip_address"], "key": str(lasting / "ssh_keys" / NAME)}
+@pytest.fixture
+def foreign(story: Story, launched: Any, lasting: Path) -> Iterator[dict[str, str]]:
+    """Address of a machine that no cloud knows, and a key that lets its owner in."""
+    key = lasting / "ssh_keys" / NAME
+    vps.delete_plain(story.lab, OTHER)
+    address = vps.create_plain(story.lab, OTHER, public_key=key.with_suffix(".pub").read_text())
+    wait = f"until ssh-keyscan -T 2 {address} 2>/dev/null | grep -q ssh-; do sleep 0.2; done"
+    try:
+        subprocess.run(["timeout", "120", "bash", "-c", wait], check=True)
+        yield {"address": address, "key": str(key)}
+    finally:
+        vps.delete_plain(story.lab, OTHER)
+
+
+def test_every_playbook_runs_with_a_surveys_answers(folder: Folder, launched: Any, foreign: dict[str, str]) -> None:
     for operation, answers, good in RUNS:
-        said = {name: value.format(**known) for name, value in answers.items()}
+        said = {name: value.format(**foreign) for name, value in answers.items()}
         if operation == "server.adopt":
             said["domain"] = f"{OTHER}.lab.test"
         result, changes = folder.run(operation, said)
