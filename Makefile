@@ -57,8 +57,9 @@ docs: bootstrap ## the reference page and the roles of apps, from their sources
 	@$(PY) tools/app_roles.py
 
 lock: bootstrap ## resolve the requirements anew
-	@for f in installer lock awx; do \
+	@for f in installer lock awx runtime; do \
 		in=requirements/$$f.in; extra=; [ $$f = lock ] && in=pyproject.toml && extra='--extra dev'; \
+		[ $$f = runtime ] && in=pyproject.toml && extra='--constraint requirements/lock.txt'; \
 		[ $$f = awx ] && extra=--no-deps; \
 		.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			$$extra $$in -o requirements/$$f.txt; done
