@@ -61,7 +61,7 @@ def test_no_file_of_the_home_holds_one(story: Story, canaries: list[str]) -> Non
 
 def test_no_file_and_no_log_of_the_server_holds_one(target: Any, canaries: list[str]) -> None:
     # That it is looked for at all is seen by what is there.
-    assert "/etc/os-release" in on_server(target, ["Debian"]) and "sshd" in in_journal(target, ["sshd"])
+    assert "/etc/passwd" in on_server(target, ["root:x:0:0:"]) and "sshd" in in_journal(target, ["sshd"])
     assert on_server(target, canaries) == ""
     assert in_journal(target, canaries) == ""
 
