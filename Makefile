@@ -23,7 +23,7 @@ lint: bootstrap ## ruff, mypy, yamllint, ansible-lint (production)
 	@tools/lint
 
 unit: bootstrap ## tests that need no lab
-	@$(PY) -m pytest tests/unit -q
+	@$(PY) -m pytest tests/unit -q -n 2 --dist loadfile
 
 sanity: bootstrap ## ansible-test sanity on a copy laid out as a collection
 	@tools/sanity
@@ -44,7 +44,7 @@ contract: bootstrap ## Portainer's contract against the stand-in, or a real one 
 	@$(PY) -m pytest tests/contract -q
 
 e2e: lab-up ## the main story on the lab, with assertions on the server
-	@$(PY) -m pytest tests/e2e -q
+	@tools/e2e
 
 molecule: lab-up ## molecule's default scenario on one lab VPS
 	@molecule test
@@ -57,7 +57,9 @@ docs: bootstrap ## the reference page and the roles of apps, from their sources
 	@$(PY) tools/app_roles.py
 
 lock: bootstrap ## resolve the requirements anew
-	@for f in installer lock; do \
+	@for f in installer lock awx runtime; do \
 		in=requirements/$$f.in; extra=; [ $$f = lock ] && in=pyproject.toml && extra='--extra dev'; \
+		[ $$f = runtime ] && in=pyproject.toml && extra='--constraint requirements/lock.txt'; \
+		[ $$f = awx ] && extra=--no-deps; \
 		.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			$$extra $$in -o requirements/$$f.txt; done

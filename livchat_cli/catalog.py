@@ -6,6 +6,8 @@ Running a playbook to read files that lie beside this one would cost a second fo
 
 from __future__ import annotations
 
+import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,25 @@ from livchat_cli.parameters import CatalogList, CatalogOrder, CatalogShow
 collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils import _resolver  # noqa: E402
-from ansible_collections.livchat.setup.plugins.plugin_utils._catalog import Catalog  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._catalog import ROOT, Catalog  # noqa: E402
+
+_Version = tuple[tuple[str, int], ...]
 
 
 def _catalog(home: Path) -> Any:
-    return Catalog([str(home / "apps")])
+    """The catalogue, read anew when a definition has changed: a process that lives long asks often."""
+    own = home / "apps"
+    return _read(own, (*_version(Path(ROOT, "definitions")), *_version(own)))
+
+
+@functools.lru_cache(maxsize=2)
+def _read(own: Path, _version: _Version) -> Any:
+    return Catalog([str(own)])
+
+
+def _version(folder: Path) -> _Version:
+    files = (Path(place, name) for place, _folders, names in os.walk(folder) for name in names)
+    return tuple(sorted((str(one), one.stat().st_mtime_ns) for one in files))
 
 
 def list_apps(home: Path, parameters: CatalogList) -> list[dict[str, Any]]:

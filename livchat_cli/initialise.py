@@ -21,7 +21,7 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  #
 from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import KEYRING_SERVICE, Vault  # noqa: E402
 
-_TOKENS = {
+TOKENS = {
     "hetzner": ("HCLOUD_TOKEN", "Hetzner Cloud API token (Read & Write)"),
     "cloudflare": ("CLOUDFLARE_API_TOKEN", "Cloudflare API token (Zone Read and DNS Edit on the zone)"),
 }
@@ -145,7 +145,7 @@ class Initialiser:
 
     def _token(self, name: str, tokens: dict[str, str], probe: Callable[[str], str]) -> str:
         """Finds a token that works, asking again as long as somebody answers."""
-        variable, title = _TOKENS[name]
+        variable, title = TOKENS[name]
         token = self._token_given(name, variable)
         known = self._vault.get(f"tokens/{name}")
         while True:

@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from livchat_cli import collection
 from livchat_cli.errors import LivchatError
+
+collection.activate()
+
+from ansible_collections.livchat.setup.plugins.plugin_utils._answers import allowed  # noqa: E402
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from livchat_cli.parameters import Parameters
 
+__all__ = ["OPERATIONS", "PATTERN", "Effect", "Operation", "allowed", "get"]
+
+# The parameter whose list of servers reaches the playbook as one Ansible pattern.
+PATTERN = "target"
+
 
 class Effect(StrEnum):
     READ = "read"
     WRITE = "write"
     DESTROY = "destroy"
+
+
+class Scope(StrEnum):
+    """What a token may be good for."""
+
+    READ = "read"
+    # Install and configure applications.
+    DEPLOY = "deploy"
+    # Servers, tokens, and all that cannot be undone.
+    ADMIN = "admin"
+    # Run commands on servers.
+    EXEC = "exec"
+    # Tell the REST API's webhooks what happened elsewhere; no operation takes it.
+    REPORT = "report"
 
 
 @dataclass(frozen=True)
@@ -51,8 +76,37 @@ class Operation:
     confirm: str = ""
     # The field of its result that tells whether all is well, for operations that find that out.
     verdict: str = ""
+    # The parameter that names the servers it makes, which cost money.
+    creates: str = ""
+    # `module:function` that answers from the index at once, in the shape of the playbook's result.
+    index: str = ""
+    # What it answers with: a name of `results.py`.
+    result: str = ""
+    # Its method and path in the REST API, where the general rule of `routes.py` is not right: the parameters in braces
+    # come from the path, a list of one among them. `more_routes` are further ones, which may leave parameters out.
+    route: str = ""
+    more_routes: tuple[str, ...] = ()
+    # The flag without which it leaves data alone; what destroys and has none deletes data always.
+    drops: str = ""
+    # Fields of its result that hold a secret, which is shown to who asked, this once.
+    reveals: tuple[str, ...] = ()
     # Command lines for the help, without the program's name.
     examples: tuple[str, ...] = ()
+    # The scope it takes, where the general rule is not right.
+    needs: Scope | None = None
+    # What others are told when it succeeded, such as app.installed.
+    event: str = ""
+    # Seconds after which it is ended.
+    timeout: int = 3600
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that it takes."""
+        if self.needs:
+            return self.needs
+        if self.effect is Effect.READ:
+            return Scope.READ
+        return Scope.DEPLOY if self.effect is Effect.WRITE and self.target == "app" else Scope.ADMIN
 
     @cached_property
     def model(self) -> type[Parameters]:
@@ -60,8 +114,11 @@ class Operation:
         found: type[Parameters] = getattr(importlib.import_module("livchat_cli.parameters"), self.parameters)
         return found
 
-    def parse(self, values: Mapping[str, Any]) -> Parameters:
+    def parse(self, values: Mapping[str, Any], strict: bool = False) -> Parameters:
         """The typed parameters.
+
+        What a person typed may be a text where a number is meant, and comes back in the error. `strict` is for what
+        comes from a program: the types must be right, and the error, which others may read as well, quotes no value.
 
         Raises:
             LivchatError: INPUT_INVALID with each field, what it was given and what is allowed.
@@ -69,9 +126,9 @@ class Operation:
         from pydantic import ValidationError  # noqa: PLC0415
 
         try:
-            return self.model.model_validate(dict(values))
+            return self.model.model_validate(dict(values), strict=strict)
         except ValidationError as error:
-            raise self._invalid(error, values) from None
+            raise self._invalid(error, {} if strict else values) from None
 
     def check_confirmed(self, parameters: Parameters) -> None:
         """Raises CONFIRMATION_REQUIRED or CONFIRMATION_MISMATCH unless the name was repeated, where that is needed."""
@@ -83,25 +140,47 @@ class Operation:
             message = f"{self.name} cannot be undone: repeat the name {wanted} as confirm_name to confirm"
             raise LivchatError("CONFIRMATION_REQUIRED", message, {"field": "confirm_name", "name": wanted})
         if given != wanted:
-            message = f"confirm_name: {given!r} is not the name {wanted}; nothing was done"
+            message = f"confirm_name is not the name {wanted}; nothing was done"
             raise LivchatError("CONFIRMATION_MISMATCH", message, {"field": "confirm_name", "name": wanted})
+
+    def deletes_data(self, parameters: Parameters) -> bool:
+        """Whether data is gone for good once it is done."""
+        return self.effect is Effect.DESTROY and (not self.drops or bool(getattr(parameters, self.drops)))
 
     def servers(self, parameters: Parameters) -> tuple[str, ...]:
         """Names of the servers it changes; none for one that only reads."""
         named = getattr(parameters, self.changes) if self.changes else ()
         return (named,) if isinstance(named, str) else tuple(named)
 
+    def named_servers(self, parameters: Parameters) -> tuple[str, ...]:
+        """Names of the servers that the parameters name, to change them or to look at them."""
+        by_server = ("server",)
+        fields = {
+            "server": ("target", "name", "names"),
+            "app": ("target",),
+            "deployment": by_server,
+            "report": by_server,
+        }
+        for field_name in fields.get(self.target, ()):
+            if named := getattr(parameters, field_name, None):
+                return (named,) if isinstance(named, str) else tuple(named)
+        return ()
+
     def extra_vars(self, parameters: Parameters) -> dict[str, Any]:
         """What the playbook gets. What was not given is left out, so that settings and defaults apply there."""
         result: dict[str, Any] = {}
         for name, value in parameters.model_dump(mode="json", exclude_none=True).items():
-            if name == "target" and isinstance(value, list):
-                # An Ansible pattern; the names were checked against ServerName, which holds no pattern characters.
+            if name == PATTERN and isinstance(value, list):
+                # The names were checked against ServerName, which holds no pattern characters.
                 if value:
-                    result["target"] = ",".join(value)
+                    result[name] = ",".join(value)
             else:
-                result[self.mapping.get(name, name)] = value
+                result[self.variable(name)] = value
         return result
+
+    def variable(self, name: str) -> str:
+        """What the parameter's extra-var is called."""
+        return self.mapping.get(name, name)
 
     def schema(self) -> dict[str, Any]:
         """The parameters' JSON schema by name, descriptions, patterns, examples and hints included."""
@@ -109,8 +188,8 @@ class Operation:
 
     def _invalid(self, error: ValidationError, values: Mapping[str, Any]) -> LivchatError:
         fields = []
-        for one in error.errors(include_url=False, include_context=False):
-            path = [str(part) for part in one["loc"] if part != "[key]"]
+        for one in error.errors(include_url=False, include_context=False)[:_MOST_FIELDS]:
+            path = [shown(part) for part in one["loc"] if part != "[key]"]
             # Values of variables may be passwords, and so may those of a command or of a parameter nobody knows.
             hidden = path[:1] in (["variables"], ["command"]) or one["type"] == "extra_forbidden"
             fields.append(
@@ -136,6 +215,9 @@ class Operation:
         return allowed(self.schema()[name])
 
 
+# An error says what is wrong with this many parameters. What it is told as a name may be anything but one.
+_MOST_FIELDS = 20
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # Pydantic's sentences quote patterns; the words of the parameter say it better.
 _SAID = {
     "string_pattern_mismatch": "not allowed",
@@ -144,14 +226,9 @@ _SAID = {
 }
 
 
-def allowed(schema: Mapping[str, Any]) -> str:
-    """What a parameter's schema allows, in words where it has some."""
-    if "x-allowed" in schema:
-        return str(schema["x-allowed"])
-    if "minimum" in schema and "maximum" in schema:
-        return f"{schema['minimum']} to {schema['maximum']}"
-    parts = [*schema.get("anyOf", ()), schema.get("items")]
-    return next((words for part in parts if part and (words := allowed(part))), "")
+def shown(part: int | str) -> str:
+    """A name as an error may show it."""
+    return str(part) if _PLAIN.fullmatch(str(part)) else "(no name)"
 
 
 def _value(values: Any, path: tuple[int | str, ...]) -> Any:
@@ -174,10 +251,12 @@ OPERATIONS: tuple[Operation, ...] = (
         playbook="launch",
         changes="names",
         positionals=("names",),
+        creates="names",
         examples=("launch prod --app n8n", "launch one two --app n8n --app wordpress --server-type cx33"),
     ),
     Operation(
         name="server.create",
+        event="server.created",
         summary="Create a server at the cloud provider",
         summary_pt="Cria um servidor no provedor de nuvem",
         effect=Effect.WRITE,
@@ -186,6 +265,8 @@ OPERATIONS: tuple[Operation, ...] = (
         playbook="server_create",
         changes="name",
         positionals=("name",),
+        creates="name",
+        route="POST /servers",
         examples=(
             "server create prod --domain prod.example.com",
             "server create prod --domain prod.example.com --server-type cx33 --location fsn1 --key-type rsa",
@@ -193,6 +274,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="server.adopt",
+        event="server.adopted",
         summary="Take on a server that exists already, by its address",
         summary_pt="Adota um servidor que já existe, pelo endereço",
         effect=Effect.WRITE,
@@ -205,6 +287,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="server.setup",
+        event="server.ready",
         summary="Prepare servers: hardening, Docker, Swarm, Traefik, Portainer",
         summary_pt="Prepara servidores: segurança, Docker, Swarm, Traefik, Portainer",
         effect=Effect.WRITE,
@@ -213,6 +296,7 @@ OPERATIONS: tuple[Operation, ...] = (
         playbook="setup",
         changes="target",
         positionals=("target",),
+        more_routes=("POST /servers/{target}/setup",),
         examples=("server setup prod", "server setup prod staging"),
     ),
     Operation(
@@ -222,6 +306,9 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.READ,
         target="server",
         playbook="server_list",
+        index="livchat_cli.index:servers",
+        result="Servers",
+        route="GET /servers",
         examples=("server list", "server list --json"),
     ),
     Operation(
@@ -233,6 +320,9 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters="OneServer",
         playbook="server_show",
         positionals=("name",),
+        index="livchat_cli.index:server",
+        result="ServerDetails",
+        route="GET /servers/{name}",
         examples=("server show prod",),
     ),
     Operation(
@@ -248,6 +338,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="server.destroy",
+        event="server.destroyed",
         summary="Delete a server with everything on it, for good",
         summary_pt="Apaga um servidor com tudo o que há nele, para sempre",
         effect=Effect.DESTROY,
@@ -258,10 +349,12 @@ OPERATIONS: tuple[Operation, ...] = (
         positionals=("name",),
         preview="server.loss",
         confirm="name",
+        route="DELETE /servers/{name}",
         examples=("server destroy prod", "server destroy prod --confirm-name prod"),
     ),
     Operation(
         name="app.install",
+        event="app.installed",
         summary="Install applications with everything they depend on",
         summary_pt="Instala aplicações com tudo de que elas dependem",
         effect=Effect.WRITE,
@@ -271,6 +364,8 @@ OPERATIONS: tuple[Operation, ...] = (
         changes="target",
         positionals=("apps",),
         preview="app.plan",
+        route="POST /deployments",
+        more_routes=("POST /servers/{target}/apps",),
         examples=(
             "app install n8n --target prod",
             "app install n8n:cliente1 --target prod --var n8n-cliente1.timezone=America/Sao_Paulo",
@@ -285,6 +380,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters="AppInstall",
         playbook="plan",
         positionals=("apps",),
+        route="POST /plans",
         examples=("app plan n8n wordpress --target prod",),
     ),
     Operation(
@@ -295,10 +391,15 @@ OPERATIONS: tuple[Operation, ...] = (
         target="app",
         parameters="Watched",
         playbook="app_list",
+        index="livchat_cli.index:apps",
+        result="InstalledApps",
+        route="GET /instances",
+        more_routes=("GET /servers/{target}/apps",),
         examples=("app list", "app list --target prod"),
     ),
     Operation(
         name="app.uninstall",
+        event="app.uninstalled",
         summary="Remove an application; its data stays unless told otherwise",
         summary_pt="Remove uma aplicação; os dados ficam, a não ser que se peça o contrário",
         effect=Effect.DESTROY,
@@ -308,6 +409,8 @@ OPERATIONS: tuple[Operation, ...] = (
         changes="target",
         positionals=("instance",),
         confirm="instance",
+        route="DELETE /servers/{target}/apps/{instance}",
+        drops="drop_data",
         examples=("app uninstall n8n --target prod", "app uninstall n8n --target prod --drop-data --confirm-name n8n"),
     ),
     Operation(
@@ -318,6 +421,8 @@ OPERATIONS: tuple[Operation, ...] = (
         target="catalog",
         parameters="CatalogList",
         function="livchat_cli.catalog:list_apps",
+        result="CatalogEntries",
+        route="GET /apps",
         examples=("catalog list", "catalog list --category databases"),
     ),
     Operation(
@@ -329,6 +434,8 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters="CatalogShow",
         function="livchat_cli.catalog:show_app",
         positionals=("app",),
+        result="Definition",
+        route="GET /apps/{app}",
         examples=("catalog show n8n",),
     ),
     Operation(
@@ -340,6 +447,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters="CatalogOrder",
         function="livchat_cli.catalog:order_apps",
         positionals=("apps",),
+        result="Order",
         examples=("catalog order n8n wordpress",),
     ),
     Operation(
@@ -403,6 +511,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="server",
         parameters="Watched",
         playbook="status",
+        more_routes=("GET /servers/{target}/status",),
         examples=("status", "status --target prod"),
     ),
     Operation(
@@ -414,10 +523,12 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters="Logs",
         playbook="logs",
         positionals=("instance",),
+        route="GET /servers/{target}/apps/{instance}/logs",
         examples=("logs n8n --target prod", "logs n8n --target prod --service worker --lines 500"),
     ),
     Operation(
         name="exec",
+        needs=Scope.EXEC,
         summary="Run a command on servers",
         summary_pt="Executa um comando nos servidores",
         effect=Effect.WRITE,
@@ -426,6 +537,122 @@ OPERATIONS: tuple[Operation, ...] = (
         playbook="exec",
         positionals=("command",),
         examples=("exec --target prod -- df -h", "exec --json --target prod -- docker node ls"),
+    ),
+    Operation(
+        name="jobs.list",
+        summary="List the jobs: what was asked for, by whom, and how it went",
+        summary_pt="Lista os trabalhos: o que foi pedido, por quem, e como terminou",
+        effect=Effect.READ,
+        target="job",
+        parameters="JobsList",
+        function="livchat_cli.jobs:list_jobs",
+        result="Jobs",
+        route="GET /jobs",
+        examples=("jobs list", "jobs list --status running --status waiting"),
+    ),
+    Operation(
+        name="jobs.show",
+        summary="Show a job with its result",
+        summary_pt="Mostra um trabalho com o resultado",
+        effect=Effect.READ,
+        target="job",
+        parameters="OneJob",
+        function="livchat_cli.jobs:show_job",
+        positionals=("job",),
+        result="JobWithResult",
+        route="GET /jobs/{job}",
+        examples=("jobs show 20260102T030405-a1b2c3",),
+    ),
+    Operation(
+        name="jobs.cancel",
+        summary="End a job that waits or runs, with all its processes",
+        summary_pt="Encerra um trabalho que espera ou executa, com todos os processos",
+        effect=Effect.WRITE,
+        target="job",
+        parameters="OneJob",
+        function="livchat_cli.jobs:cancel_job",
+        positionals=("job",),
+        result="Job",
+        route="POST /jobs/{job}/cancel",
+        examples=("jobs cancel 20260102T030405-a1b2c3",),
+    ),
+    Operation(
+        name="deployments.list",
+        summary="List what was deployed on which server, and how it ended",
+        summary_pt="Lista o que foi implantado em qual servidor, e como terminou",
+        effect=Effect.READ,
+        target="deployment",
+        parameters="DeploymentsList",
+        function="livchat_cli.index:deployments",
+        result="Deployments",
+        route="GET /deployments",
+        examples=("deployments list", "deployments list --server prod --status failed"),
+    ),
+    Operation(
+        name="secrets.list",
+        summary="List the names of the secrets in the vault, never their values",
+        summary_pt="Lista os nomes dos segredos no cofre, nunca os valores",
+        effect=Effect.READ,
+        target="secret",
+        parameters="SecretsList",
+        function="livchat_cli.vaulted:list_secrets",
+        needs=Scope.ADMIN,
+        result="SecretNames",
+        route="GET /secrets",
+        examples=("secrets list", "secrets list --below servers/prod"),
+    ),
+    Operation(
+        name="token.create",
+        summary="Make a token for a program; its key is shown this once",
+        summary_pt="Cria um token para um programa; a chave aparece só desta vez",
+        effect=Effect.WRITE,
+        target="token",
+        parameters="TokenCreate",
+        function="livchat_cli.access:create_token",
+        reveals=("key",),
+        positionals=("name",),
+        result="NewToken",
+        route="POST /tokens",
+        examples=("token create ci --scope deploy --server prod --days 90",),
+    ),
+    Operation(
+        name="token.list",
+        summary="List the tokens, without their keys",
+        summary_pt="Lista os tokens, sem as chaves",
+        effect=Effect.READ,
+        target="token",
+        needs=Scope.ADMIN,
+        function="livchat_cli.access:list_tokens",
+        result="Tokens",
+        route="GET /tokens",
+        examples=("token list",),
+    ),
+    Operation(
+        name="token.rotate",
+        summary="Give a token a new key; the old one ends at once",
+        summary_pt="Dá uma nova chave a um token; a antiga acaba na hora",
+        effect=Effect.WRITE,
+        target="token",
+        parameters="OneToken",
+        function="livchat_cli.access:rotate_token",
+        reveals=("key",),
+        positionals=("token",),
+        result="NewToken",
+        route="POST /tokens/{token}/rotate",
+        examples=("token rotate 1a2b3c4d",),
+    ),
+    Operation(
+        name="token.revoke",
+        summary="End a token at once",
+        summary_pt="Encerra um token na hora",
+        effect=Effect.WRITE,
+        target="token",
+        parameters="OneToken",
+        function="livchat_cli.access:revoke_token",
+        positionals=("token",),
+        result="Token",
+        route="DELETE /tokens/{token}",
+        examples=("token revoke 1a2b3c4d",),
     ),
 )
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}

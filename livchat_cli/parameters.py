@@ -106,7 +106,7 @@ Variables = dict[
 KeyType = Annotated[
     Literal["ed25519", "rsa"] | None,
     Field(
-        description="Kind of its SSH key, ed25519 when none is named; rsa has 4096 bits",
+        description="Kind of its SSH key; ed25519 when none is named",
         examples=["rsa"],
         json_schema_extra=hints("ed25519, rsa"),
     ),
@@ -114,7 +114,7 @@ KeyType = Annotated[
 AppVariables = Annotated[
     Variables,
     Field(
-        description="Values for the variables of the definitions, by instance: INSTANCE.NAME=VALUE",
+        description="Values for variables of the definitions, by instance and name",
         examples=[{"n8n": {"timezone": "America/Sao_Paulo"}}],
         json_schema_extra=hints("INSTANCE.NAME=VALUE, such as n8n.timezone=UTC", option="--var"),
     ),
@@ -149,9 +149,7 @@ RecordValue = Annotated[
 ]
 Zone = Annotated[
     Domain | None,
-    Field(
-        description="DNS zone that the token sees; that of the settings when none is named", examples=["example.org"]
-    ),
+    Field(description="DNS zone; that of the settings when none is named", examples=["example.org"]),
 ]
 
 
@@ -233,7 +231,7 @@ class ServerAdopt(Parameters):
     domain: Annotated[
         Domain | None,
         Field(
-            description="Base domain of the server's applications; NAME in the zone of the settings when none is given",
+            description="Base domain of its applications; NAME in the zone when none is given",
             examples=["prod.example.com"],
         ),
     ] = None
@@ -245,7 +243,7 @@ class ServerSetup(Parameters):
     full: Annotated[
         bool,
         Field(
-            description="Go through everything, also where nothing seems to have changed since the last setup",
+            description="Go through everything, also where nothing seems to have changed",
             examples=[True],
         ),
     ] = False
@@ -300,6 +298,165 @@ class Exec(Parameters):
     target: Targets
 
 
+JobId = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{6}$",
+        description="Identifier of the job",
+        examples=["20260102T030405-a1b2c3"],
+        json_schema_extra=hints("an identifier as jobs list shows it", "job"),
+    ),
+]
+
+
+class JobsList(Parameters):
+    status: Annotated[
+        list[Literal["waiting", "running", "successful", "failed", "cancelled", "killed"]],
+        Field(
+            description="Only jobs in these states",
+            examples=[["running"]],
+            json_schema_extra=hints("waiting, running, successful, failed, cancelled, killed"),
+        ),
+    ] = []
+    operation: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z]+([._][a-z]+)*$",
+            description="Only jobs of this operation",
+            examples=["app.install"],
+            json_schema_extra=hints("the name of an operation, such as app.install"),
+        ),
+    ] = None
+    server: Annotated[ServerName | None, Field(description="Only jobs that change this server", examples=["prod"])] = (
+        None
+    )
+    limit: Annotated[int, Field(ge=1, le=200, description="How many, the newest first")] = 50
+    before: Annotated[JobId | None, Field(description="Go on after this job, the last one of a page")] = None
+
+
+class OneJob(Parameters):
+    job: JobId
+
+
+class DeploymentsList(Parameters):
+    server: Annotated[ServerName | None, Field(description="Only those of this server", examples=["prod"])] = None
+    status: Annotated[
+        list[Literal["running", "successful", "failed", "interrupted"]],
+        Field(
+            description="Only those in these states",
+            examples=[["failed"]],
+            json_schema_extra=hints("running, successful, failed, interrupted"),
+        ),
+    ] = []
+    limit: Annotated[int, Field(ge=1, le=200, description="How many, the newest first")] = 50
+    before: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9._-]{1,64}$",
+            description="Go on after this deployment, the last one of a page",
+            json_schema_extra=hints("an identifier as deployments list shows it"),
+        ),
+    ] = None
+
+
+class SecretsList(Parameters):
+    below: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$",
+            max_length=500,
+            description="Only those below this path",
+            examples=["servers/prod"],
+            json_schema_extra=hints("a path of the vault, such as servers/prod"),
+        ),
+    ] = None
+
+
+class TokenCreate(Parameters):
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z][a-z0-9-]{0,40}$",
+            description="What the token is for; the audit log names it",
+            examples=["ci"],
+            json_schema_extra=hints("a lower case letter, then letters, digits and dashes, 41 at most"),
+        ),
+    ]
+    scopes: Annotated[
+        list[Literal["read", "deploy", "admin", "exec", "report"]],
+        Field(
+            min_length=1,
+            description="What it is good for; deploy and admin include what is less, exec includes read; "
+            "report is for webhooks alone",
+            examples=[["deploy"]],
+            json_schema_extra=hints("read, deploy, admin, exec, report", option="--scope"),
+        ),
+    ] = ["read"]
+    servers: Annotated[
+        list[ServerName],
+        Field(
+            description="Servers it is limited to; all of them when none is named",
+            examples=[["prod"]],
+            json_schema_extra=hints(complete="server", option="--server"),
+        ),
+    ] = []
+    days: Annotated[
+        int | None, Field(ge=1, le=3650, description="Days after which it ends; never when not given", examples=[90])
+    ] = None
+
+
+class OneToken(Parameters):
+    token: Annotated[
+        str,
+        Field(
+            pattern=r"^[0-9a-f]{8}$",
+            description="Identifier of the token",
+            examples=["1a2b3c4d"],
+            json_schema_extra=hints("an identifier as token list shows it"),
+        ),
+    ]
+
+
+Message = Annotated[
+    str | None, Field(max_length=500, description="What there is to say about it", examples=["HTTP 502"])
+]
+
+
+class HealthReport(Parameters):
+    server: ServerName
+    instance: Annotated[Instance | None, Field(description="The application; the server itself when none is named")] = (
+        None
+    )
+    status: Annotated[
+        Literal["up", "down"],
+        Field(description="Whether it answers", examples=["down"], json_schema_extra=hints("up or down")),
+    ]
+    message: Message = None
+
+
+class PortainerReport(Parameters):
+    server: ServerName
+    event: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+            description="What happened",
+            examples=["stack.updated"],
+            json_schema_extra=hints("lower case letters, digits and ._-, 63 at most"),
+        ),
+    ]
+    stack: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
+            description="The stack it happened to",
+            examples=["n8n"],
+            json_schema_extra=hints("lower case letters, digits, dashes and underscores, 63 at most"),
+        ),
+    ] = None
+    message: Message = None
+
+
 class CatalogList(Parameters):
     category: Annotated[
         str | None,
@@ -347,12 +504,12 @@ class DnsSet(Parameters):
         int | None,
         Field(ge=0, le=65535, description="Preference of an MX record, which must have one", examples=[10]),
     ] = None
-    add: Annotated[
-        bool, Field(description="Keep other values that were set for the name and type; without it they are replaced")
-    ] = False
+    add: Annotated[bool, Field(description="Keep other values of the name and type; without it they are replaced")] = (
+        False
+    )
     adopt: Annotated[
         bool,
-        Field(description="Take over records that somebody else made; never those that belong to one of the servers"),
+        Field(description="Take over records that somebody else made; never those of a server"),
     ] = False
     zone: Zone = None
 
@@ -364,7 +521,7 @@ class DnsList(Parameters):
         str | None,
         Field(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$",
-            description="Only records of this owner: a server, or operator/dns for those that were set by hand",
+            description="Only of this owner: a server, or operator/dns for those set by hand",
             examples=["prod"],
             json_schema_extra=hints("an owner, such as prod or operator/dns", "server"),
         ),

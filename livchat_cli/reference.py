@@ -1,13 +1,18 @@
-"""Writes docs/reference/operations.md from the list of operations: `python -m livchat_cli.reference`."""
+"""Writes docs/reference from the list of operations: `python -m livchat_cli.reference`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from livchat_cli import routes
 from livchat_cli.errors import EXIT_CODES
 from livchat_cli.operations import OPERATIONS, Operation, allowed
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "operations.md"
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+PAGE = FOLDER / "operations.md"
+# The REST API's own description, for who makes a client from it.
+OPENAPI = FOLDER / "openapi.json"
 
 
 def page() -> str:
@@ -33,16 +38,25 @@ def page() -> str:
     return "\n".join(parts) + "\n"
 
 
+def openapi() -> str:
+    """The text of the REST API's description."""
+    # FastAPI and its kind, which the page does without.
+    from livchat_cli.api.document import document  # noqa: PLC0415
+
+    return json.dumps(document(), ensure_ascii=False, indent=1) + "\n"
+
+
 def _anchor(operation: Operation) -> str:
     return operation.name.replace(".", "")
 
 
 def _playbook(operation: Operation) -> str:
-    return f"`livchat.setup.{operation.playbook}`" if operation.playbook else "none: reads the catalogue"
+    return f"`livchat.setup.{operation.playbook}`" if operation.playbook else "none: it needs no server"
 
 
 def _section(operation: Operation) -> str:
-    lines = [f"## {operation.name}\n", f"{operation.summary}.\n"]
+    calls = ", ".join(f"`{route.method} {route.path}`" for route in routes.of(operation))
+    lines = [f"## {operation.name}\n", f"{operation.summary}.\n", f"Scope `{operation.scope}`. REST: {calls}\n"]
     schema = operation.schema()
     if schema:
         lines.append("| parameter | required | default | meaning | allowed |\n|---|---|---|---|---|")
@@ -62,3 +76,4 @@ def _section(operation: Operation) -> str:
 if __name__ == "__main__":
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(page(), encoding="utf-8")
+    OPENAPI.write_text(openapi(), encoding="utf-8")

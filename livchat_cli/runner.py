@@ -1,16 +1,13 @@
-"""Runs one playbook through ansible-runner, in a folder of its own that keeps no secret."""
+"""Runs one playbook through ansible-runner for a job, and leaves no secret in the job's folder."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import errno
-import fcntl
 import io
 import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import sys
@@ -22,9 +19,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from livchat_cli import collection
+from livchat_cli.ansible_config import CHOSEN, SETTINGS
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Listener, Progress, Redactor, progress
 from livchat_cli.failures import Failures
+from livchat_cli.jobs import JobFolder, Status, now
 
 collection.activate()
 
@@ -32,15 +31,6 @@ from ansible_collections.livchat.setup.plugins.plugin_utils import _processes as
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home, writing  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Turns  # noqa: E402
 
-# How many finished jobs keep their record and log.
-JOBS_KEPT = 50
-# What the record of a job says as long as it has not ended.
-_ALIVE = ("waiting", "running")
-# All that a record has; a job that was killed at its very beginning may know no more of itself.
-_RECORD: dict[str, Any] = {
-    **dict.fromkeys(("id", "operation", "status", "started_at", "finished_at", "error")),
-    "servers": [],
-}
 # Bytes of the home's disk that a run may need, for the modules it sends to servers and what Ansible prints: a setup,
 # which needs the most, was seen to take 3 MB.
 _ROOM = 8 << 20
@@ -52,30 +42,37 @@ _INVENTORY = "plugin: livchat.setup.hetzner\n"
 _ERROR_FILE = "error.json"
 
 
-class Job:
-    """One run of one playbook. `cancel` may be called from any thread.
+class Run:
+    """One run of one playbook, for the job whose folder it is given. `cancel` may be called from any thread.
 
     What ansible-runner offers for variables and environment ends up in files and arguments that outlive the run, so
     neither is used: extra-vars go through a file of mode 0600 that is gone when the run is.
     """
 
-    def __init__(self, home: Path, operation: str, listener: Listener | None = None) -> None:
-        moment = datetime.datetime.now(datetime.UTC)
-        self.id = f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self.folder = home / "jobs" / self.id
+    def __init__(
+        self,
+        home: Path,
+        folder: JobFolder,
+        operation: str,
+        redact: Redactor,
+        *,
+        listener: Listener | None = None,
+        notes: Collection[Progress] = (),
+    ) -> None:
         self._home = home
+        self._folder = folder
         self._operation = operation
+        self._redact = redact
         self._listener = listener
-        self._started = moment
+        # What is to be told as soon as there is somewhere to tell it.
+        self._notes = notes
         self._failures = Failures()
         self._result: Any = None
         self._ended = False
         self._cancelled = threading.Event()
+        self._timed_out = False
         self._deadline = 0.0
         self._begun = False
-        self._servers: tuple[str, ...] = ()
-        # What is to be told as soon as there is somewhere to tell it.
-        self._notes: list[Progress] = []
         self._pid: int | None = None
         self._events: TextIO = io.StringIO()
 
@@ -92,23 +89,20 @@ class Job:
         `servers` names those that it changes: it begins when no other job of this home changes any of them.
 
         Raises:
-            LivchatError: the error of the task that failed, SERVER_UNKNOWN, HOME_UNWRITABLE, or INTERRUPTED.
+            LivchatError: the failed task's error, SERVER_UNKNOWN, HOME_UNWRITABLE, JOB_TIMEOUT, or INTERRUPTED.
         """
-        redact = Redactor(_texts(extra_vars))
-        self._servers = tuple(sorted(servers))
-        with writing(str(self._home)), self._alive():
-            self._record("waiting" if servers else "running")
+        with writing(str(self._home)):
             rc, log = None, ""
             try:
                 with (
                     self._workspace() as work,
-                    _open(self.folder / "events.jsonl") as self._events,
-                    self._turn(),
+                    self._folder.open("events.jsonl") as self._events,
+                    self._turn(servers),
                 ):
                     if not self._cancelled.is_set():
                         self._check_room()
                         self._begun = True
-                        self._record("running")
+                        self._folder.update(status=Status.RUNNING, started_at=now())
                         rc, log = self._execute(work, playbook, extra_vars, inventory)
                         if rc != 0 or not self._ended:
                             # Ansible says in many ways, or in none, that it could not write.
@@ -116,44 +110,37 @@ class Job:
             except KeyboardInterrupt:
                 # While it waited for its turn; from then on the run itself sees to it.
                 self.cancel()
-            except BaseException:
-                self._record("failed")
-                raise
-            self._keep_log(redact(log))
-            error = self._verdict(rc, log, extra_vars)
-            if error:
+            with contextlib.suppress(OSError):
+                self._folder.write("log", self._redact(log))
+            if error := self._verdict(rc, log, extra_vars):
                 # A task may quote what it was given.
-                error = LivchatError(error.code, redact(error.message), redact(error.details), error.retry_after)
-                self._record("cancelled" if error.code == "INTERRUPTED" else "failed", error)
-                raise error
-            self._record("successful")
-        return self._result
+                raise LivchatError(
+                    error.code, self._redact(error.message), self._redact(error.details), error.retry_after
+                )
+        return self._redact(self._result)
 
-    def cancel(self) -> None:
+    def cancel(self, timed_out: bool = False) -> None:
         """Ends the run: asks Ansible, which ends its workers; what is left after a moment is killed."""
         if self._cancelled.is_set():
             return
+        self._timed_out = timed_out
         self._deadline = time.monotonic() + _GRACE
         if self._pid:
             processes.send(self._pid, signal.SIGTERM)
         self._cancelled.set()
 
     # --- the run
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self, servers: Collection[str]) -> contextlib.AbstractContextManager[None]:
         for note in self._notes:
             self._tell(time.time(), note)
-        if not self._servers:
-            yield
-            return
-        where = ", ".join(self._servers)
+        if not servers:
+            return contextlib.nullcontext()
+        where = ", ".join(sorted(servers))
 
         def say(text: str) -> None:
             self._tell(time.time(), Progress(Kind.NOTE, where, "", text))
 
-        turns = Turns(Home(str(self._home)))
-        with turns.turn(self.id, self._operation, self._servers, say, self._cancelled.is_set):
-            yield
+        return Turns(Home(str(self._home))).turn(self._folder.id, self._operation, servers, say, self._cancelled.is_set)
 
     def _execute(
         self, work: Path, playbook: str, extra_vars: Mapping[str, Any], inventory: str | None
@@ -185,7 +172,7 @@ class Job:
             except Exception as error:
                 crash.append(error)
 
-        thread = threading.Thread(target=run, name=f"job-{self.id}", daemon=True)
+        thread = threading.Thread(target=run, name=f"job-{self._folder.id}", daemon=True)
         thread.start()
         while thread.is_alive():
             try:
@@ -195,7 +182,7 @@ class Job:
             if self._cancelled.is_set() and time.monotonic() > self._deadline:
                 break
         if self._cancelled.is_set() or crash:
-            processes.end(self.id)
+            processes.end(self._folder.id)
             thread.join(1)
         log = _read(Path(runner.config.artifact_dir) / "stdout")
         if stated := _read(work / _ERROR_FILE):
@@ -213,27 +200,17 @@ class Job:
         defaults = ["~/.ansible/collections", "/usr/share/ansible/collections"]
         folders = list(dict.fromkeys([str(collection.find()), *others, *defaults]))
         environment.pop("ANSIBLE_FORCE_COLOR", None)
+        chosen = {name: environment[name] for name in CHOSEN if environment.get(name)}
+        environment |= {one.variable: one.value for one in SETTINGS} | chosen
         environment |= {
             "ANSIBLE_CONFIG": str(_write(work / "ansible.cfg", "")),
             "ANSIBLE_COLLECTIONS_PATH": ":".join(folders),
-            "ANSIBLE_CALLBACKS_ENABLED": "livchat.setup.audit",
-            "ANSIBLE_FORKS": environment.get("ANSIBLE_FORKS", "20"),
-            "ANSIBLE_HOST_KEY_CHECKING": "True",
-            # `auto` finds ours by what the file says; named here too, it would be tried a second time when it fails.
-            "ANSIBLE_INVENTORY_ENABLED": "auto,yaml,ini,host_list",
-            # Servers that could not be listed are not the same as no servers.
-            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
             # What is looked for in the log must not hide behind colours.
             "ANSIBLE_NOCOLOR": "True",
             "ANSIBLE_LOCAL_TEMP": str(work / "tmp"),
-            "ANSIBLE_PIPELINING": "True",
-            "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
-            # A server that reboots or a network that fails for half a minute is waited for.
-            "ANSIBLE_SSH_RETRIES": environment.get("ANSIBLE_SSH_RETRIES", "5"),
-            "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
             "LIVCHAT_ERROR_FILE": str(work / _ERROR_FILE),
             "LIVCHAT_HOME": str(self._home),
-            processes.VARIABLE: self.id,
+            processes.VARIABLE: self._folder.id,
             # ansible-playbook stands beside the interpreter also when nobody activated its environment.
             "PATH": f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}",
         }
@@ -277,8 +254,11 @@ class Job:
     def _verdict(self, rc: int | None, log: str, extra_vars: Mapping[str, Any]) -> LivchatError | None:
         if self._cancelled.is_set():
             left = "what it had begun may be half done, run it again to finish"
-            message = f"{self._operation} was interrupted; {left if self._begun else 'it had not begun yet'}"
-            return LivchatError("INTERRUPTED", message, {"job": self.id})
+            left = left if self._begun else "it had not begun yet"
+            if self._timed_out:
+                message = f"{self._operation} took too long and was ended; {left}"
+                return LivchatError("JOB_TIMEOUT", message, {"job": self._folder.id})
+            return LivchatError("INTERRUPTED", f"{self._operation} was interrupted; {left}", {"job": self._folder.id})
         unmatched = _UNMATCHED.findall(" ".join(log.split()))
         if unmatched and "target" in extra_vars:
             message = f"there is no server {', '.join(unmatched)}; `livchat-setup server list` shows them"
@@ -286,7 +266,7 @@ class Job:
         if rc == 0 and self._ended:
             return None
         error = self._failures.error(log)
-        details = {**error.details, "job": self.id, "log": str(self.folder / "log")}
+        details = {**error.details, "job": self._folder.id, "log": str(self._folder.path / "log")}
         return LivchatError(error.code, error.message, details, error.retry_after)
 
     # --- the job's folder
@@ -295,99 +275,21 @@ class Job:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextlib.contextmanager
-    def _alive(self) -> Iterator[None]:
-        """Makes the job's folder, with a lock in it that the system lets go of when this process dies."""
-        for folder in (self._home, self.folder.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._bury_dead()
-        self.folder.mkdir(mode=0o700)
-        with _open(self.folder / "lock") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                self._forget_old()
-
-    @contextlib.contextmanager
     def _workspace(self) -> Iterator[Path]:
-        work = self.folder / "run"
+        work = self._folder.path / "run"
         work.mkdir(mode=0o700)
         try:
             yield work
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _bury_dead(self) -> None:
-        """What jobs that were killed left: processes, folders with variables in them, records that say `running`."""
-        for folder in self.folder.parent.iterdir():
-            known = _known(folder)
-            if known and known.get("status") not in _ALIVE and not (folder / "run").exists():
-                continue
-            with contextlib.suppress(OSError), (folder / "lock").open("r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Read again: it may have ended well since.
-                known = {**_RECORD, "id": folder.name, **_known(folder)}
-                if left := processes.end(folder.name):
-                    where = ", ".join(known["servers"]) or "localhost"
-                    text = f"{known['operation']} (job {folder.name}) was killed; ended {left} processes it had left"
-                    self._notes.append(Progress(Kind.NOTE, where, "", text))
-                shutil.rmtree(folder / "run", ignore_errors=True)
-                if known["status"] in (None, *_ALIVE):
-                    _replace(folder / "job.json", {**known, "status": "killed"})
-
-    def _record(self, status: str, error: LivchatError | None = None) -> None:
-        alive = status in _ALIVE
-        record = {
-            "id": self.id,
-            "operation": self._operation,
-            "servers": self._servers,
-            "status": status,
-            "started_at": self._started.isoformat(timespec="seconds"),
-            "finished_at": None if alive else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "error": error.to_dict() if error else None,
-        }
-        # How it ended is told to who asked, also where it cannot be written down.
-        with contextlib.nullcontext() if alive else contextlib.suppress(OSError):
-            _replace(self.folder / "job.json", record)
-
-    def _keep_log(self, log: str) -> None:
-        with contextlib.suppress(OSError):
-            _write(self.folder / "log", log)
-
-    def _forget_old(self) -> None:
-        for old in sorted(self.folder.parent.iterdir())[:-JOBS_KEPT]:
-            if _known(old).get("status") not in _ALIVE:
-                shutil.rmtree(old, ignore_errors=True)
-
-
-def _open(path: Path) -> TextIO:
-    """A new file, written line by line, that only its owner may read, at no moment otherwise."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    return os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
-
 
 def _write(path: Path, text: str) -> Path:
-    with _open(path) as handle:
+    """A new file that only its owner may read, at no moment otherwise."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
         handle.write(text)
     return path
-
-
-def _known(folder: Path) -> dict[str, Any]:
-    """A job's record, or nothing where there is none that can be read."""
-    try:
-        record = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _replace(path: Path, record: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    try:
-        _write(temporary, json.dumps(record) + "\n").replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _read(path: Path) -> str:
@@ -406,9 +308,3 @@ def _literal(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_literal(one) for one in value]
     return value
-
-
-def _texts(extra_vars: Mapping[str, Any]) -> Iterator[str]:
-    """Values that may be secrets: those of variables for applications. Names of servers and the like are not."""
-    for values in (extra_vars.get("variables") or {}).values():
-        yield from (str(one) for one in (values.values() if isinstance(values, Mapping) else [values]))

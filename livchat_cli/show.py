@@ -118,6 +118,14 @@ def _destroyed(console: Console, result: dict[str, Any]) -> None:
         _line(console, f"  removed DNS records: {_text(result['dns_records'])}")
 
 
+def _jobs(console: Console, result: list[dict[str, Any]]) -> None:
+    if not result:
+        _line(console, "no jobs yet")
+        return
+    rows = [{**one, "error": (one["error"] or {}).get("code", "")} for one in result]
+    _table(console, rows, ["id", "operation", "servers", "status", "principal", "created_at", "finished_at", "error"])
+
+
 def _plans(console: Console, result: list[dict[str, Any]]) -> None:
     for plan in result:
         _line(console, f"{plan['server']} ({plan.get('domain', '')}):")
@@ -253,5 +261,6 @@ _SPECIAL: dict[str, Callable[[Console, Any], None]] = {
     "dns.list": _records,
     "dns.remove": _records_changed,
     "dns.check": _checks,
+    "jobs.list": _jobs,
     "doctor": _doctor,
 }

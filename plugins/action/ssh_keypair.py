@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..plugin_utils import _keys
 from ..plugin_utils._action import LivchatAction
 
 
@@ -25,15 +26,12 @@ class ActionModule(LivchatAction):
             return {"changed": self._forget(name, path), "path": path}
         kept = self.vault.get(f"ssh_keys/{name}")
         private = kept or self._make(arguments["type"])
-        public = _public(private)
-        files = {path: private, f"{path}.pub": f"{public} {name}\n"}
-        missing = [one for one in files if not os.path.exists(one)]
+        public = _keys.public(private)
+        missing = _keys.lacking(self.home, name)
         if not self.check_mode:
             # First the vault, then the disk: a key that was registered somewhere can then always be had again.
             self.vault.set(f"ssh_keys/{name}", private)
-            with self.home.lock():
-                for one in missing:
-                    self.home.write(os.path.relpath(one, self.home.path), files[one])
+            _keys.write(self.home, name, private)
         made = kept is None
         return {"changed": made or bool(missing), "created": made, "public_key": public, "path": path}
 
@@ -56,11 +54,3 @@ class ActionModule(LivchatAction):
         return key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         ).decode()
-
-
-def _public(private: str) -> str:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-
-    key = serialization.load_ssh_private_key(private.encode(), None)
-    line = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return line.decode()

@@ -47,6 +47,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         self._operation = ""
         self._began = time.monotonic()
         self._home: str | None = None
+        # A directory that is only not mounted must not be made by writing down that it was not there.
+        self._homeless = False
         self._parameters: dict[str, t.Any] = {}
         self._changed: dict[str, list[str]] = {}
         self._failed: dict[str, list[str]] = {}
@@ -69,6 +71,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         if not ignore_errors:
+            self._homeless |= _code(result) == "HOME_MISSING"
             self._note(self._failed, result)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
@@ -76,6 +79,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         try:
+            if self._homeless:
+                return
             audit = Audit(Home(self._home))
             duration = time.monotonic() - self._began
             for host in self._hosts(stats):
@@ -88,10 +93,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
                     check=bool(context.CLIARGS.get("check")),
                     changed=self._changed.get(host, []),
                     failed=self._failed.get(host, []),
+                    **self._asked_by(),
                 )
         except Exception as error:
             # What was done is done; that it could not be written down must be seen all the same.
             self._display.warning(f"the audit log could not be written: {error}")
+
+    def _asked_by(self) -> dict[str, str]:
+        """Who asked, where AWX or Semaphore say so: there the user of the system is the same for all."""
+        task = self._parameters.get("semaphore_vars", {}).get("task_details", {})
+        name = self._parameters.get("awx_user_name") or task.get("username")
+        return {"actor": str(name)} if name else {}
 
     def _hosts(self, stats: t.Any) -> list[str]:
         """Servers, without the controller where it only reported on them."""
@@ -109,7 +121,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
     def _note(place: dict[str, list[str]], result: t.Any) -> None:
         """Keeps the task's name, and of a failure the error's code, never its arguments or its output."""
         names = place.setdefault(result._host.get_name(), [])
-        error = result._result.get("error")
-        code = error.get("code") if isinstance(error, dict) and not result._task.no_log else None
+        code = _code(result)
         if len(names) < TASKS:
             names.append(f"{result._task.get_name()} ({code})" if code else result._task.get_name())
+
+
+def _code(result: t.Any) -> str | None:
+    error = result._result.get("error")
+    return error.get("code") if isinstance(error, dict) and not result._task.no_log else None

@@ -54,7 +54,6 @@ keyed_groups:
 """
 
 import functools
-import hashlib
 import http.client
 import json
 import os
@@ -71,6 +70,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ..module_utils._errors import LivchatError
 from ..module_utils._hetzner import refusal, silence
 from ..module_utils._patience import Patience, bounded
+from ..plugin_utils import _hosts
 from ..plugin_utils._home import Home
 from ..plugin_utils._settings import Settings
 from ..plugin_utils._state import State
@@ -202,37 +202,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         server = wrap_var(server)
         name, metadata = server["name"], server["metadata"]
         self.inventory.add_host(name, group=self.inventory.add_group("livchat"))
-        key = self._home.file("ssh_keys", metadata["private_key"])
-        ssh = {
-            "UserKnownHostsFile": self._home.file("known_hosts"),
-            "StrictHostKeyChecking": "accept-new",
-            # A connection whose other side is gone ends after 45 s, not after the quarter of an hour that TCP takes.
-            "ServerAliveInterval": "15",
-            "ServerAliveCountMax": "3",
-            # By its number, not its address, which the provider gives to another server once this one is gone.
-            "HostKeyAlias": f"{server['provider']}-{server['id']}",
-            # An agent with many keys would use up the few tries that a hardened server allows.
-            "IdentitiesOnly": "yes",
-        }
-        user, port = metadata.get("user", "root"), metadata.get("port", 22)
-        shared = (key, ssh["HostKeyAlias"], user, server["ip_address"], str(port))
-        variables = {
-            "livchat_server": server,
-            "server_domain": metadata.get("domain", ""),
-            "ansible_host": server["ip_address"],
-            "ansible_user": user,
-            "ansible_port": port,
-            # Where Debian and Ubuntu have it; finding out would cost each run a call.
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "ansible_ssh_private_key_file": key,
-            "ansible_ssh_common_args": " ".join(f"-o {name}={value}" for name, value in ssh.items()),
-            # Ansible shares one connection per address and user, though an address goes from one server to another and
-            # a shared connection asks for neither key nor host key.
-            "ansible_control_path": f"%(directory)s/{_digest(*shared)}",
-        }
-        if variables["ansible_user"] != "root":
-            variables["ansible_become"] = True
-        for variable, value in variables.items():
+        for variable, value in _hosts.variables(self._home, server).items():
             self.inventory.set_variable(name, variable, value)
         groups = [f"status_{server['status']}"]
         groups += [
@@ -253,11 +223,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._set_composite_vars(self.get_option("compose"), known, name, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), known, name, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), known, name, strict=strict)
-
-
-def _digest(*parts: str) -> str:
-    """Short, since the path of a socket may have 108 bytes, of which ssh itself takes 17."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _hand_over(error: LivchatError) -> None:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import getpass
 import json
@@ -20,6 +21,8 @@ FILE = "audit.jsonl"
 REDACTED = "(redacted)"
 # A name that says that its value is a secret; `password_file` and the like only say where one is.
 _SECRET = re.compile(r"(pass(word|wd|phrase)?|secret|token|api_?key|private_?key|credential|authorization)s?$", re.I)
+# A line of a text such as the answer of a survey.
+_PAIR = re.compile(r"^([^=\s]+)=.+$", re.M)
 # A line is one write, and a write is whole only up to what a file system takes at once.
 LONGEST = 2000
 
@@ -32,9 +35,18 @@ def redacted(value: t.Any, name: str = "") -> t.Any:
         return {str(key): redacted(one, str(key)) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [redacted(one) for one in value]
-    if isinstance(value, str) and len(value) > LONGEST:
-        return value[:LONGEST] + "…"
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+    if isinstance(value, str):
+        text = _redacted_text(value)
+        return text[:LONGEST] + "…" if len(text) > LONGEST else text
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+
+def _redacted_text(text: str) -> str:
+    """The same for a mapping that comes as text: JSON, or lines of KEY=VALUE."""
+    if text.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError):
+            return json.dumps(redacted(json.loads(text)), ensure_ascii=False)
+    return _PAIR.sub(lambda line: f"{line[1]}={REDACTED}" if _SECRET.search(line[1]) else line[0], text)
 
 
 def actor() -> str:

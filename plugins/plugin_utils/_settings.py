@@ -38,6 +38,12 @@ DEFAULTS: dict[str, t.Any] = {
     "docker.registry_mirrors": [],
     "docker.insecure_registries": [],
     "vault.password_file": "",
+    "mcp.model_may_destroy": False,
+    "webhooks.urls": [],
+    "webhooks.events": ["*"],
+    "api.calls_per_hour": 1000,
+    "api.server_creations_per_hour": 5,
+    "api.refusals_per_minute": 30,
 }
 ALLOWED: dict[str, tuple[str, ...]] = {
     "general.default_provider": ("hetzner",),
@@ -56,12 +62,15 @@ def check(key: str, value: t.Any) -> None:
         raise LivchatError("SETTING_INVALID", f"config.yaml: there is no setting {key}.{hint}", {"key": key})
     wanted = type(DEFAULTS[key])
     # YAML's `yes` is a number to Python.
-    fits = isinstance(value, wanted) and not isinstance(value, bool)
+    fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
     if not fits or (wanted is list and not all(isinstance(one, str) for one in value)):
-        name = {"str": "a text", "list": "a list of texts", "int": "a whole number"}[wanted.__name__]
+        kinds = {"str": "a text", "list": "a list of texts", "int": "a whole number", "bool": "true or false"}
+        name = kinds[wanted.__name__]
         raise LivchatError("SETTING_INVALID", f"config.yaml: {key} must be {name}, not {value!r}", {"key": key})
-    if wanted is int and value < 0:
-        raise LivchatError("SETTING_INVALID", f"config.yaml: {key} is {value}; it must be at least 0", {"key": key})
+    least = 1 if key.startswith("api.") else 0
+    if wanted is int and value < least:
+        message = f"config.yaml: {key} is {value}; it must be at least {least}"
+        raise LivchatError("SETTING_INVALID", message, {"key": key})
     if key in ALLOWED and value not in ALLOWED[key]:
         raise LivchatError(
             "SETTING_INVALID",
@@ -125,14 +134,15 @@ def _parsed(text: str) -> dict[str, t.Any]:
         return {}
     if not isinstance(tree, dict):
         raise ValueError("it must hold sections such as `dns:` with settings under them")
-    return dict(_flatten(tree))
+    return dict(flatten(tree))
 
 
-def _flatten(tree: dict[t.Any, t.Any], prefix: str = "") -> t.Iterator[tuple[str, t.Any]]:
+def flatten(tree: dict[t.Any, t.Any], prefix: str = "") -> t.Iterator[tuple[str, t.Any]]:
+    """Sections as dotted names."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):
-            yield from _flatten(value, f"{name}.")
+            yield from flatten(value, f"{name}.")
         # `dns:` or `zone:` with nothing behind it sets nothing.
         elif value is not None or not any(known == name or known.startswith(f"{name}.") for known in DEFAULTS):
             yield name, value

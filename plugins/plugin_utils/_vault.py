@@ -23,6 +23,8 @@ from ._home import Home
 from ._settings import Settings
 
 FILE = "credentials.vault"
+# Names a vault from elsewhere, such as the file that AWX makes of a credential: it is read, and never written.
+CARRIED = "LIVCHAT_VAULT_FILE"
 KEYRING_SERVICE = "livchat-setup"
 ALPHABETS = {
     "alphanumeric": string.ascii_letters + string.digits,
@@ -46,11 +48,15 @@ class Vault:
     """Secrets by slash-separated path.
 
     Raises:
-        LivchatError: VAULT_LOCKED (no password, or a wrong one), HOME_DAMAGED (not a vault).
+        LivchatError: VAULT_LOCKED (no password, or a wrong one), VAULT_READ_ONLY (a carried one would have to change),
+            HOME_DAMAGED (not a vault).
     """
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self.carried = os.environ.get(CARRIED) or None
+        # An absolute path stays what it is.
+        self._file = self.carried or FILE
         self._opened: tuple[tuple[int, int], dict[str, t.Any]] | None = None
 
     def get(self, path: str) -> str | None:
@@ -59,6 +65,14 @@ class Vault:
         if found is None and path in ENVIRONMENT:
             return os.environ.get(ENVIRONMENT[path]) or None
         return found if isinstance(found, str) else None
+
+    def values(self) -> list[str]:
+        """All secrets, for who has to recognise them: those whose path says that they name somebody are none."""
+        return [value for path, value in _leaves(self._load()) if not path.endswith("/username")]
+
+    def paths(self) -> list[str]:
+        """Where there is a secret, in order."""
+        return sorted(path.removeprefix("/") for path, _value in _leaves(self._load()))
 
     def set(self, path: str, value: str) -> bool:
         """Keeps the secret; whether that changed anything."""
@@ -112,7 +126,7 @@ class Vault:
         return sorted(found) if isinstance(found, dict) else []
 
     def exists(self) -> bool:
-        return os.path.exists(self._home.file(FILE))
+        return os.path.exists(self._home.file(self._file))
 
     def password_known(self) -> bool:
         """Whether something gives a password, be it the right one or not."""
@@ -128,12 +142,15 @@ class Vault:
 
     def _load(self) -> dict[str, t.Any]:
         try:
-            stat = os.stat(self._home.file(FILE))
-        except FileNotFoundError:
+            stat = os.stat(self._home.file(self._file))
+        except FileNotFoundError as error:
+            if self.carried:
+                message = f"{CARRIED} names {self.carried}, which is not there"
+                raise LivchatError("VAULT_LOCKED", message, {"file": self.carried}) from error
             return {}
         version = (stat.st_mtime_ns, stat.st_ino)
         if not self._opened or self._opened[0] != version:
-            self._opened = (version, self._open(self._home.read(FILE) or ""))
+            self._opened = (version, self._open(self._home.read(self._file) or ""))
         return copy.deepcopy(self._opened[1])
 
     def _open(self, text: str) -> dict[str, t.Any]:
@@ -141,13 +158,23 @@ class Vault:
         try:
             return _parsed(text, library)
         except ValueError as error:
-            raise self._home.damaged(FILE, str(error), lambda backup: _parsed(backup, library)) from error
+            raise self._home.damaged(self._file, str(error), lambda backup: _parsed(backup, library)) from error
         except AnsibleError as error:
             # A wrong password and a damaged cipher text look the same.
-            message = f"{self._home.file(FILE)} does not open with this password: a wrong one, or a damaged file"
-            raise LivchatError("VAULT_LOCKED", message, {"backups": self._home.backups(FILE)[-1:]}) from error
+            message = f"{self._home.file(self._file)} does not open with this password: a wrong one, or a damaged file"
+            raise LivchatError("VAULT_LOCKED", message, {"backups": self._home.backups(self._file)[-1:]}) from error
+
+    def check_writable(self) -> None:
+        """Raises VAULT_READ_ONLY where a change could not be kept."""
+        if self.carried:
+            message = (
+                f"the vault comes from {self.carried} ({CARRIED}), which cannot be written: what changes a secret "
+                "needs a home that lasts, with the vault in it; run it there"
+            )
+            raise LivchatError("VAULT_READ_ONLY", message, {"file": self.carried})
 
     def _save(self, tree: dict[str, t.Any]) -> None:
+        self.check_writable()
         encrypted = self._library().encrypt(json.dumps(tree, sort_keys=True))
         self._home.write(FILE, encrypted.decode())
         self._opened = None
@@ -182,6 +209,14 @@ class Vault:
             "the vault's password is unknown: set LIVCHAT_VAULT_PASSWORD_FILE, or run `livchat-setup init`",
             {"password": "unknown"},
         )
+
+
+def _leaves(tree: t.Any, path: str = "") -> t.Iterator[tuple[str, str]]:
+    for key, one in tree.items():
+        if isinstance(one, dict):
+            yield from _leaves(one, f"{path}/{key}")
+        else:
+            yield f"{path}/{key}", str(one)
 
 
 def _find(tree: t.Any, keys: list[str]) -> t.Any:

@@ -1,6 +1,7 @@
 """`make bench`: livchat.setup beside hand-written shell scripts that do the same work on the same kind of server.
 
     python -m tests.bench [one|two] [--rounds N]
+    python -m tests.bench api
 
 `one` measures setup, first installation and a redeploy without changes on one server; `two` what two servers take side
 by side, created, set up and given n8n; without a word both. Rounds alternate in who goes first; the medians count.
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.bench import api
 from tests.bench.scripted import ScriptedServer
 from tests.bench.spent import remote_calls, slowest_steps
 from tests.e2e.story import Story
@@ -125,9 +127,12 @@ def table(ours: list[Timings], scripted: list[Timings]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["one", "two"])
+    parser.add_argument("what", nargs="?", choices=["one", "two", "api"])
     parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
+    if given.what == "api":
+        print(api.report())
+        return 0
     lab = config.load()
     folder = lab.folder / "bench"
     shutil.rmtree(folder, ignore_errors=True)

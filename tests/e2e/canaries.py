@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +28,18 @@ def canaries(story: Story) -> list[str]:
 
 def on_server(target: Any, secrets: list[str]) -> str:
     """The server's files that hold one of them."""
-    return str(target.run(f"grep -rlF -e %s {' '.join(PLACES)} 2>/dev/null", "\n".join(secrets)).stdout)
+    return str(target.run(f"{_patterns(secrets)} | grep -rlF -f - {' '.join(PLACES)} 2>/dev/null").stdout)
+
+
+def in_journal(target: Any, secrets: list[str]) -> str:
+    """The lines of the server's journal that hold one of them."""
+    return str(target.run(f"journalctl --output=cat | grep -F -f <({_patterns(secrets)})").stdout)
+
+
+def _patterns(secrets: list[str]) -> str:
+    """A command that prints them, one a line; not as they are, for a test may be looking at command lines meanwhile."""
+    joined = base64.b64encode("\n".join(secrets).encode()).decode()
+    return f"echo {joined} | base64 --decode"
 
 
 def _leaves(tree: Any) -> Iterator[str]:

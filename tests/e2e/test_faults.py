@@ -19,7 +19,7 @@ from cloudflare import Cloudflare
 from hcloud import Client
 
 from livchat_cli.errors import LivchatError
-from livchat_cli.runner import Job
+from tests.direct import DirectJob
 from tests.e2e.conftest import SERVER
 from tests.e2e.faults import Vps, switched
 from tests.e2e.https import get
@@ -233,7 +233,7 @@ def test_cloudflare_keeps_a_removal_from_its_end(story: Story, turns: list[str])
 
 def play(story: Story, playbook: str, **variables: Any) -> Any:
     """A playbook, run as the command line runs it, with variables that no command sets: people wait for minutes."""
-    return Job(story.home, "test").run(f"livchat.setup.{playbook}", variables)
+    return DirectJob(story.home).run(f"livchat.setup.{playbook}", variables)
 
 
 # --- a server and what runs on it

@@ -1,4 +1,6 @@
-"""The controller is killed at random moments of every operation; the next run finishes the job, and nothing is left.
+"""A run is killed at random moments of every operation; the next run finishes the job, and nothing is left.
+
+A run is a job with processes of its own: who only kills the command that asked for it kills nothing.
 
 LIVCHAT_TEST_SEED repeats a run with the same moments: each test prints what it used.
 """
@@ -9,6 +11,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,6 +27,7 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 from cloudflare import Cloudflare
 from hcloud import Client
 
+from livchat_cli.jobs import JobFolder
 from tests.e2e.canaries import canaries, on_server
 from tests.e2e.conftest import connect
 from tests.e2e.https import get
@@ -66,17 +70,21 @@ def ready(story: Story, server: dict[str, Any]) -> dict[str, Any]:
 
 
 def kill(story: Story, after: float, whole: bool, *arguments: str) -> None:
-    """Runs a command and kills it: all its processes at once, or only the first, which leaves the others alone."""
+    """Runs a command and kills it with its job: all processes at once, or only the first, which the others outlive."""
     began = time.monotonic()
     before = set(jobs(story))
     process = story.start(*arguments)
     try:
         process.wait(after)
     except subprocess.TimeoutExpired:
+        # First the command, so that it starts nothing more.
         process.kill()
-        if whole:
-            for job in set(jobs(story)) - before:
+        process.wait()
+        for job in set(jobs(story)) - before:
+            if whole:
                 processes.end(job)
+            elif pid := JobFolder(story.home / "jobs", job).record().get("pid"):
+                processes.send(pid, signal.SIGKILL)
     process.communicate()
     what = "it had ended" if process.returncode >= 0 else f"killed {'all of it' if whole else 'its first process'}"
     print(f"{' '.join(arguments)}: {what} after {time.monotonic() - began:.1f} s")
@@ -112,7 +120,11 @@ def check_home(story: Story) -> None:
     assert not list((story.home / "turns").glob("*"))
     told = {path.parent.name: json.loads(path.read_text())["status"] for path in story.home.glob("jobs/*/job.json")}
     assert set(told.values()) <= {"successful", "failed", "killed"}, told
-    assert not [job for job in told if processes.of_job(job)]
+    # Who asked is told before a job's first process has quite ended.
+    deadline = time.monotonic() + 10
+    while (left := [job for job in told if processes.of_job(job)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left
 
 
 def mine(story: Story) -> dict[str, Any]:
@@ -133,7 +145,9 @@ FORGOTTEN: dict[str, Any] = {"server": None, "applications": [], "key": None, "s
 
 def audited(story: Story) -> tuple[str, str, list[str]]:
     """Operation, target and changes of the last run."""
-    line = json.loads((story.home / "audit.jsonl").read_text().splitlines()[-1])
+    lines = [json.loads(line) for line in (story.home / "audit.jsonl").read_text().splitlines()]
+    # Its end as an event, such as server.ready, says nothing of changes.
+    line = next(line for line in reversed(lines) if "changed" in line)
     return line["operation"], line["target"], line["changed"]
 
 
@@ -197,6 +211,23 @@ def test_a_creation(story: Story, moments: random.Random, number: int) -> None:
     story.run("server", "destroy", SERVER, "--yes")
     assert at_provider(story.lab) == NOTHING
     assert mine(story) == FORGOTTEN
+
+
+def test_a_command_that_is_killed_leaves_its_job_going(story: Story, moments: random.Random) -> None:
+    before = set(jobs(story))
+    process = story.start("server", "create", SERVER, "--domain", f"{SERVER}.{story.lab.zone}")
+    while not set(jobs(story)) - before:
+        time.sleep(0.01)
+    time.sleep(moments.uniform(0.1, CREATION))
+    process.kill()
+    process.communicate()
+    (job,) = set(jobs(story)) - before
+    assert story.run("jobs", "follow", job)["name"] == SERVER
+    (found,) = [one for one in story.run("jobs", "list", "--operation", "server.create") if one["id"] == job]
+    assert found["status"] == "successful"
+    assert at_provider(story.lab) == {"servers": [SERVER], "keys": [f"livchat-{SERVER}"], "records": []}
+    check_home(story)
+    story.run("server", "destroy", SERVER, "--yes")
 
 
 def test_a_setup(story: Story, moments: random.Random, server: dict[str, Any]) -> None:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,44 +10,20 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import SERVER
+from tests.e2e.elsewhere import Elsewhere
 from tests.e2e.story import Story
-
-ROOT = Path(__file__).parents[2]
-Ansible = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def ansible(tmp_path_factory: pytest.TempPathFactory, story: Story) -> Ansible:
-    """Runs `ansible-SOMETHING` in an empty folder, seeing Ansible and nothing of this checkout."""
+def ansible(tmp_path_factory: pytest.TempPathFactory, story: Story) -> Callable[..., str]:
+    """Runs `ansible-SOMETHING` in a folder that holds an inventory, and no more."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
-    (site,) = (folder / "venv").glob("lib/python*/site-packages")
-    # A path file inside a path file is not read: this brings the packages, not the checkout they know of.
-    (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (folder / "ansible.cfg").write_text("[defaults]\n")
     (folder / "livchat.yml").write_text("plugin: livchat.setup.hetzner\n")
-    python = folder / "venv/bin/python"
     environment = {
         name: value for name, value in story.environment().items() if not name.startswith(("PYTHON", "ANSIBLE"))
     }
-    environment |= {
-        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
-        "PATH": f"{folder / 'venv/bin'}:{os.defpath}",
-    }
-
-    def run(program: str, *arguments: str, cwd: Path = folder) -> str:
-        command = [str(python), "-m", "ansible", program, *arguments]
-        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
-
-    found = subprocess.run([str(python), "-c", "import livchat_cli"], cwd=folder, env=environment, check=False)
-    assert found.returncode != 0, "the checkout is still in sight"
-    run("galaxy", "collection", "build", "--output-path", str(folder), cwd=ROOT)
-    (tarball,) = folder.glob("livchat-setup-*.tar.gz")
-    run("galaxy", "collection", "install", "--offline", "--collections-path", str(folder / "collections"), str(tarball))
-    return run
+    return Elsewhere(folder, {**environment, "ANSIBLE_CONFIG": str(folder / "ansible.cfg")}).run
 
 
 def recap(printed: str, host: str) -> dict[str, int]:
@@ -59,7 +31,7 @@ def recap(printed: str, host: str) -> dict[str, int]:
     return {name: int(value) for name, value in (word.split("=") for word in line.split(":", 1)[1].split())}
 
 
-def test_the_tarball_holds_what_a_playbook_needs_and_nothing_else(ansible: Ansible) -> None:
+def test_the_tarball_holds_what_a_playbook_needs_and_nothing_else(ansible: Callable[..., str]) -> None:
     listed: dict[str, Any] = json.loads(ansible("galaxy", "collection", "list", "livchat.setup", "--format", "json"))
     (place,) = listed
     folders = {path.name for path in (Path(place) / "livchat/setup").iterdir() if path.is_dir()}
@@ -67,7 +39,7 @@ def test_the_tarball_holds_what_a_playbook_needs_and_nothing_else(ansible: Ansib
     assert not folders & {"tests", "livchat_cli", "tools", "build", ".venv", "molecule"}
 
 
-def test_n8n_is_deployed_from_the_tarball(ansible: Ansible, installed: dict[str, Any]) -> None:
+def test_n8n_is_deployed_from_the_tarball(ansible: Callable[..., str], installed: dict[str, Any]) -> None:
     printed = ansible(
         "playbook", "livchat.setup.deploy", "-i", "livchat.yml", "-e", "apps=n8n", "-e", f"target={SERVER}"
     )
@@ -76,7 +48,7 @@ def test_n8n_is_deployed_from_the_tarball(ansible: Ansible, installed: dict[str,
 
 
 def test_another_application_is_installed_and_removed_from_the_tarball(
-    ansible: Ansible, installed: dict[str, Any], target: Any
+    ansible: Callable[..., str], installed: dict[str, Any], target: Any
 ) -> None:
     common = ("-i", "livchat.yml", "-e", f"target={SERVER}")
     ansible("playbook", "livchat.setup.deploy", *common, "-e", "apps=redis:spare")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from livchat_cli import commands, home
-from livchat_cli.executor import Executor
+from livchat_cli.client import Client
 from livchat_cli.main import main
 from livchat_cli.operations import OPERATIONS
 
@@ -29,12 +29,13 @@ def performed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]
     """Operations that would have run, with their extra-vars."""
     done: list[tuple[str, dict[str, Any]]] = []
 
-    def perform(self: Executor, operation: Any, parameters: Any, listener: Any = None) -> Any:
+    def perform(self: Client, operation: Any, values: Any, listener: Any = None) -> Any:
+        parameters = operation.parse(values)
         operation.check_confirmed(parameters)
         done.append((operation.name, operation.extra_vars(parameters)))
         return []
 
-    monkeypatch.setattr(Executor, "perform", perform)
+    monkeypatch.setattr(Client, "perform", perform)
     return done
 
 
@@ -183,7 +184,7 @@ def test_a_defect_shows_no_traceback_and_no_text(
     def perform(*_: Any) -> None:
         raise RuntimeError("canary-secret")
 
-    monkeypatch.setattr(Executor, "perform", perform)
+    monkeypatch.setattr(Client, "perform", perform)
     assert main(["status"]) == 1
     captured = capsys.readouterr()
     assert "INTERNAL_ERROR" in captured.err and "RuntimeError" in captured.err
@@ -206,7 +207,7 @@ def test_what_is_found_wrong_shows_in_the_exit_code(
     healthy: bool, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check = {"check": "dns zone", "status": "ok" if healthy else "failed", "found": "as it is", "cure": "a cure"}
-    monkeypatch.setattr(Executor, "perform", lambda *_: {"healthy": healthy, "checks": [check]})
+    monkeypatch.setattr(Client, "perform", lambda *_: {"healthy": healthy, "checks": [check]})
     assert main(["dns", "check"]) == number
     assert "a cure" in capsys.readouterr().out
     assert main(["dns", "check", "--json"]) == number
@@ -218,10 +219,10 @@ def test_host_names_are_shown_whole(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     record = {"name": name, "type": "MX", "value": name, "priority": 10, "ttl": 1, "proxied": False}
     changed = {**record, "action": "update", "before": f"5 {name}"}
     monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setattr(Executor, "perform", lambda *_: {"zone": "example.com", "changed": True, "records": [changed]})
+    monkeypatch.setattr(Client, "perform", lambda *_: {"zone": "example.com", "changed": True, "records": [changed]})
     assert main(["dns", "set", name, "MX", name, "--priority", "10"]) == 0
     assert capsys.readouterr().out == f"changed: {name} MX 10 {name} (TTL automatic, was 5 {name})\n"
-    monkeypatch.setattr(Executor, "perform", lambda *_: [{**record, "owner": None, "comment": "by hand"}])
+    monkeypatch.setattr(Client, "perform", lambda *_: [{**record, "owner": None, "comment": "by hand"}])
     assert main(["dns", "list", "--all"]) == 0
     assert "…" not in capsys.readouterr().out
 

@@ -132,3 +132,4 @@ def test_exit_codes_tell_kinds_of_errors_apart(code: str, number: int) -> None:
 
 def test_the_reference_page_is_current() -> None:
     assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), "run `make docs`"
+    assert reference.OPENAPI.read_text(encoding="utf-8") == reference.openapi(), "run `make docs`"

@@ -8,7 +8,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.livchat.setup.plugins.plugin_utils import _processes as processes
 
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Progress
-from livchat_cli.runner import JOBS_KEPT, Job
+from livchat_cli.jobs import Jobs
+from tests.direct import DirectJob
+from tests.throwaway import Tree
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
 CANARY = "cAnArY-4f1d9e77"
@@ -28,7 +28,7 @@ LOCALHOST = "localhost,"
 
 
 def play(home: Path, name: str, extra_vars: dict[str, Any] | None = None, **more: Any) -> Any:
-    return Job(home, "test", **more).run(str(PLAYBOOKS / f"{name}.yml"), extra_vars or {}, LOCALHOST)
+    return DirectJob(home, secrets=[CANARY], **more).run(str(PLAYBOOKS / f"{name}.yml"), extra_vars or {}, LOCALHOST)
 
 
 def failure(home: Path, name: str, extra_vars: dict[str, Any] | None = None) -> LivchatError:
@@ -109,8 +109,6 @@ def test_the_error_of_an_action_passes_through_a_rescue(tmp_path: Path) -> None:
     error = failure(tmp_path, "fail_typed")
     assert error.code == "DNS_ENDPOINT_INVALID"
     assert "ftp://example.com" in error.message and error.details["host"] == "localhost"
-    record = json.loads(next(tmp_path.glob("jobs/*/job.json")).read_text())
-    assert record["status"] == "failed" and record["error"]["code"] == "DNS_ENDPOINT_INVALID"
 
 
 def test_a_failure_without_a_code_names_task_and_host_and_keeps_secrets(tmp_path: Path) -> None:
@@ -146,35 +144,6 @@ def test_a_server_nobody_knows_is_an_error(tmp_path: Path) -> None:
     assert failure(tmp_path, "target", {"target": "localhost,nowhere"}).code == "SERVER_UNKNOWN"
 
 
-def test_old_jobs_are_forgotten(tmp_path: Path) -> None:
-    for number in range(JOBS_KEPT + 3):
-        (tmp_path / "jobs" / f"20200101T000000-{number:06}").mkdir(parents=True)
-    play(tmp_path, "hand_over")
-    assert len(list((tmp_path / "jobs").iterdir())) == JOBS_KEPT
-
-
-def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
-    marker = f"33{os.getpid() % 10000:04}.25"
-    program = (
-        "from pathlib import Path\nfrom livchat_cli.runner import Job\n"
-        f"Job(Path({str(tmp_path)!r}), 'test').run({str(PLAYBOOKS / 'sleep.yml')!r}, "
-        f"{{'seconds': {marker!r}, 'variables': {{'a': {{'b': {CANARY!r}}}}}}}, {LOCALHOST!r})\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", program])
-    assert wait_for(lambda: alive(f"sleep {marker}"), 20)
-    (job,) = (tmp_path / "jobs").iterdir()
-    process.kill()
-    process.wait()
-    assert processes.end(job.name) > 1
-    assert CANARY in everything(tmp_path)
-    play(tmp_path, "hand_over")
-    assert CANARY not in everything(tmp_path)
-    assert {json.loads(path.read_text())["status"] for path in tmp_path.glob("jobs/*/job.json")} == {
-        "killed",
-        "successful",
-    }
-
-
 @pytest.mark.parametrize("record", ["", "[]", '{"status": "running"}'])
 def test_a_record_that_a_crash_damaged_stops_no_run(tmp_path: Path, record: str) -> None:
     dead = tmp_path / "jobs" / "20200101T000000-dead00"
@@ -188,7 +157,7 @@ def test_a_record_that_a_crash_damaged_stops_no_run(tmp_path: Path, record: str)
 
 def test_a_run_that_lives_is_left_alone_by_the_next(tmp_path: Path) -> None:
     marker = f"34{os.getpid() % 10000:04}.25"
-    job = Job(tmp_path, "test")
+    job = DirectJob(tmp_path)
 
     def run() -> None:
         with contextlib.suppress(LivchatError):
@@ -198,14 +167,14 @@ def test_a_run_that_lives_is_left_alone_by_the_next(tmp_path: Path) -> None:
     thread.start()
     assert wait_for(lambda: alive(f"sleep {marker}"), 20)
     play(tmp_path, "hand_over")
-    assert (job.folder / "run").is_dir()
+    assert (job.folder.path / "run").is_dir()
     job.cancel()
     thread.join(20)
 
 
 def test_cancelling_ends_every_process_of_the_run(tmp_path: Path) -> None:
     marker = f"31{os.getpid() % 10000:04}.25"
-    job = Job(tmp_path, "test")
+    job = DirectJob(tmp_path)
     threading.Thread(target=lambda: wait_for(lambda: alive(f"sleep {marker}"), 20) and job.cancel()).start()
     with pytest.raises(LivchatError) as caught:
         job.run(str(PLAYBOOKS / "sleep.yml"), {"seconds": marker}, LOCALHOST)
@@ -215,21 +184,21 @@ def test_cancelling_ends_every_process_of_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_the_command_within_five_seconds(tmp_path: Path, number: signal.Signals) -> None:
+def test_ctrl_c_ends_the_command_and_its_job_within_five_seconds(
+    tree: Tree, tmp_path: Path, number: signal.Signals
+) -> None:
     marker = f"32{number:02}{os.getpid() % 10000:04}.25"
-    program = (
-        "import sys\nfrom pathlib import Path\nfrom livchat_cli import commands, main\n"
-        "from livchat_cli.runner import Job\n"
-        f"commands.perform = lambda *a: Job(Path({str(tmp_path)!r}), 'test').run("
-        f"{str(PLAYBOOKS / 'sleep.yml')!r}, {{'seconds': {marker!r}}}, {LOCALHOST!r})\n"
-        "sys.exit(main.main(['status', '--json']))"
+    command = tree.command(
+        "server", "nap", "prod", "--apps", "nap", "--var", f"nap.seconds={marker}", "--yes", "--json"
     )
-    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert wait_for(lambda: alive(f"sleep {marker}"), 20)
+    child = subprocess.Popen(command, env=tree.environment(tmp_path), stdout=subprocess.PIPE, text=True)
+    assert wait_for(lambda: alive(f"sleep {marker}"), 60)
     began = time.monotonic()
     child.send_signal(number)
     output, _ = child.communicate(timeout=10)
     assert time.monotonic() - began < 5
     assert child.returncode == 130
-    assert json.loads(output)["code"] == "INTERRUPTED"
-    assert wait_for(lambda: not alive(marker), 2), alive(marker)
+    error = json.loads(output)
+    assert error["code"] == "INTERRUPTED"
+    assert Jobs(tmp_path).record(error["details"]["job"])["status"] == "cancelled"
+    assert wait_for(lambda: not alive(f"sleep {marker}"), 2), alive(marker)

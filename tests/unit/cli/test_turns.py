@@ -19,7 +19,7 @@ from livchat_cli import collection
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Progress
 from livchat_cli.operations import OPERATIONS, Effect, get
-from livchat_cli.runner import Job
+from tests.direct import DirectJob
 
 from .test_runner import LOCALHOST, PLAYBOOKS, wait_for
 
@@ -38,8 +38,8 @@ class Notes:
         self.file = folder / "notes"
         self.said: list[Progress] = []
 
-    def job(self) -> Job:
-        return Job(self.home, "test", self.said.append)
+    def job(self) -> DirectJob:
+        return DirectJob(self.home, self.said.append)
 
     def let(self, mark: str) -> None:
         (self.file.parent / f"notes.{mark}").touch()
@@ -47,17 +47,17 @@ class Notes:
     def variables(self, mark: str) -> dict[str, str]:
         return {"mark": mark, "file": str(self.file), "server": "one"}
 
-    def run(self, mark: str, servers: tuple[str, ...] = ("one",), job: Job | None = None) -> None:
+    def run(self, mark: str, servers: tuple[str, ...] = ("one",), job: DirectJob | None = None) -> None:
         (job or self.job()).run(str(PLAYBOOKS / "note.yml"), self.variables(mark), LOCALHOST, servers)
 
     def elsewhere(self, mark: str) -> subprocess.Popen[bytes]:
         """A job of another process."""
         program = (
-            "from pathlib import Path\nfrom livchat_cli.runner import Job\n"
-            f"Job(Path({str(self.home)!r}), 'test').run({str(PLAYBOOKS / 'note.yml')!r}, "
+            "from pathlib import Path\nfrom tests.direct import DirectJob\n"
+            f"DirectJob(Path({str(self.home)!r})).run({str(PLAYBOOKS / 'note.yml')!r}, "
             f"{self.variables(mark)!r}, {LOCALHOST!r}, ('one',))\n"
         )
-        return subprocess.Popen([sys.executable, "-c", program])
+        return subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
 
     def bare(self, mark: str) -> subprocess.Popen[bytes]:
         """The same playbook by ansible-playbook alone."""

@@ -45,3 +45,12 @@ def test_values_with_secret_names_are_left_out_at_any_depth(name: str) -> None:
 def test_the_rest_is_kept() -> None:
     given = {"password_file": "/a", "apps": ["n8n"], "count": 2, "force": True, "token": None}
     assert redacted(given) == given
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["n8n.timezone=UTC\nn8n.smtp_password=hunter2", '{"n8n": {"smtp_password": "hunter2", "timezone": "UTC"}}'],
+)
+def test_a_mapping_that_comes_as_text_shows_no_secret(text: str) -> None:
+    kept = redacted({"survey_variables": text})["survey_variables"]
+    assert "hunter2" not in kept and REDACTED in kept and "UTC" in kept

@@ -136,3 +136,10 @@ def test_generated_passwords_have_what_applications_demand() -> None:
         assert len(value) == 16
         assert any(map(str.islower, value)) and any(map(str.isupper, value)) and any(map(str.isdigit, value))
     assert set(generate(64, "hex")) <= set("0123456789abcdef")
+
+
+def test_a_vault_from_elsewhere_that_is_not_there_is_no_empty_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVCHAT_VAULT_FILE", home.file("brought"))
+    with pytest.raises(LivchatError) as caught:
+        Vault(home).get("tokens/hetzner")
+    assert caught.value.code == "VAULT_LOCKED" and "LIVCHAT_VAULT_FILE" in caught.value.message

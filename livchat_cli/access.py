@@ -1,0 +1,268 @@
+"""Who may do what: bearer tokens, kept as hashes, with scopes, servers and an end."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from livchat_cli import collection
+from livchat_cli.errors import LivchatError
+from livchat_cli.operations import Operation, Scope
+
+if TYPE_CHECKING:
+    from livchat_cli.parameters import NoParameters, OneToken, TokenCreate
+
+collection.activate()
+
+from ansible_collections.livchat.setup.plugins.plugin_utils._audit import actor  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
+
+FILE = "tokens.json"
+PREFIX = "livchat_key_"
+# What each scope lets through beside its own name.
+IMPLIED = {
+    Scope.READ: {Scope.READ},
+    Scope.DEPLOY: {Scope.READ, Scope.DEPLOY},
+    Scope.ADMIN: {Scope.READ, Scope.DEPLOY, Scope.ADMIN},
+    # Whoever runs commands on a server can do anything there; being an administrator alone does not make one.
+    Scope.EXEC: {Scope.READ, Scope.EXEC},
+    # For machines that only have something to tell.
+    Scope.REPORT: {Scope.REPORT},
+}
+# The last use is written down at most this often, so that reading does not become writing. Seconds.
+SEEN_EVERY = 60
+_KEY = re.compile(rf"{PREFIX}([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
+Clock = Callable[[], datetime.datetime]
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token as it is kept: its secret is there as a hash only."""
+
+    id: str
+    name: str
+    # SHA-256 of the secret, which is 256 random bits: nothing to guess, so nothing that a slow hash would protect.
+    digest: str
+    scopes: tuple[str, ...]
+    # Names of the servers it is limited to; none for all.
+    servers: tuple[str, ...]
+    created_at: str
+    expires_at: str | None = None
+    last_used_at: str | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """What may be shown of it."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+            if key != "digest"
+        }
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who asks: a person at this machine, or the holder of a token."""
+
+    name: str
+    scopes: frozenset[str]
+    servers: frozenset[str] = frozenset()
+    # The token's identifier; names may come twice. With the hash of the secret it was shown with.
+    token: str = ""
+    digest: str = field(default="", repr=False)
+
+    def check(self, operation: Operation, servers: Iterable[str]) -> None:
+        """Raises LivchatError ACCESS_FORBIDDEN unless the operation, on these servers, is within what it may do.
+
+        An operation that names no server looks at all of them.
+        """
+        if operation.scope not in self.scopes:
+            message = (
+                f"{operation.name} needs the scope {operation.scope}; this token has: {', '.join(sorted(self.scopes))}"
+            )
+            raise LivchatError("ACCESS_FORBIDDEN", message, {"operation": operation.name, "scope": operation.scope})
+        named = set(servers)
+        free = operation.target in ("catalog", "job")
+        if self.servers and not (free and not named) and (not named or named - self.servers):
+            allowed = ", ".join(sorted(self.servers))
+            message = f"{operation.name}: this token is limited to the servers {allowed}: name one of them"
+            raise LivchatError("ACCESS_FORBIDDEN", message, {"operation": operation.name, "servers": allowed})
+
+    def sees(self, job: Mapping[str, Any]) -> bool:
+        """Whether a job is its own, or about nothing but its servers."""
+        return (
+            job["principal"] == self.name
+            or not self.servers
+            or (bool(job["servers"]) and self.servers >= set(job["servers"]))
+        )
+
+
+def local() -> Principal:
+    """Whoever runs this process: may do everything, for the home is theirs."""
+    return Principal(actor(), frozenset(Scope))
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class Tokens:
+    """The tokens of one home."""
+
+    def __init__(self, home: Path, clock: Clock = _now) -> None:
+        self._home = Home(str(home))
+        self._clock = clock
+        self._read: tuple[tuple[int, int], dict[str, Token]] | None = None
+
+    def create(
+        self, name: str, scopes: Iterable[str], servers: Iterable[str] = (), days: int | None = None
+    ) -> tuple[Token, str]:
+        """A new token, and the key to show this once."""
+        moment = self._clock()
+        secret = secrets.token_urlsafe(32)
+        token = Token(
+            id=secrets.token_hex(4),
+            name=name,
+            digest=_digest(secret),
+            scopes=tuple(sorted(set(scopes))),
+            servers=tuple(sorted(set(servers))),
+            created_at=_text(moment),
+            expires_at=_text(moment + datetime.timedelta(days=days)) if days else None,
+        )
+        self._change(lambda known: known.__setitem__(token.id, token))
+        return token, f"{PREFIX}{token.id}_{secret}"
+
+    def all(self) -> list[Token]:
+        return sorted(self._load().values(), key=lambda one: (one.created_at, one.id))
+
+    def revoke(self, token_id: str) -> Token:
+        """Ends a token at once. Raises LivchatError TOKEN_UNKNOWN."""
+        found = self._get(token_id)
+        self._change(lambda known: known.pop(token_id, None))
+        return found
+
+    def rotate(self, token_id: str) -> tuple[Token, str]:
+        """The same token with a new secret, and the new key; the old one ends at once."""
+        secret = secrets.token_urlsafe(32)
+        token = replace(self._get(token_id), digest=_digest(secret), last_used_at=None)
+        self._change(lambda known: known.__setitem__(token_id, token))
+        return token, f"{PREFIX}{token.id}_{secret}"
+
+    def principal(self, key: str) -> Principal:
+        """Who holds the key.
+
+        Raises:
+            LivchatError: ACCESS_DENIED; which part of the key is wrong stays unsaid.
+        """
+        match = _KEY.fullmatch(key)
+        token = self._load().get(match[1]) if match else None
+        # Compared also when there is no such token, so that the time tells nothing.
+        right = hmac.compare_digest(token.digest if token else "0" * 64, _digest(match[2] if match else ""))
+        if not token or not right:
+            raise LivchatError("ACCESS_DENIED", "the token is not valid: it is unknown, was revoked, or was rotated")
+        if self._expired(token):
+            raise LivchatError("ACCESS_DENIED", f"the token {token.name} expired at {token.expires_at}: rotate it")
+        self._used(token)
+        allowed = frozenset(scope for one in token.scopes for scope in IMPLIED[Scope(one)])
+        return Principal(f"token:{token.name}", allowed, frozenset(token.servers), token.id, token.digest)
+
+    def holds(self, principal: Principal) -> bool:
+        """Whether who asked a while ago may still: the token was neither revoked nor rotated, nor has it expired."""
+        token = self._load().get(principal.token)
+        return token is not None and token.digest == principal.digest and not self._expired(token)
+
+    def _expired(self, token: Token) -> bool:
+        return bool(token.expires_at) and _text(self._clock()) >= str(token.expires_at)
+
+    def _used(self, token: Token) -> None:
+        moment = self._clock()
+        if token.last_used_at and moment - datetime.datetime.fromisoformat(token.last_used_at) < datetime.timedelta(
+            seconds=SEEN_EVERY
+        ):
+            return
+        used = replace(token, last_used_at=_text(moment))
+
+        def note(known: dict[str, Token]) -> None:
+            # It may have been revoked or rotated since it was read.
+            if known.get(token.id) == token:
+                known[token.id] = used
+
+        self._change(note)
+
+    def _get(self, token_id: str) -> Token:
+        known = self._load()
+        if token_id not in known:
+            message = f"there is no token {token_id!r}; `livchat-setup token list` shows them"
+            raise LivchatError("TOKEN_UNKNOWN", message, {"id": token_id})
+        return known[token_id]
+
+    def _load(self) -> dict[str, Token]:
+        path = Path(self._home.file(FILE))
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return {}
+        version = (stat.st_mtime_ns, stat.st_ino)
+        if not self._read or self._read[0] != version:
+            self._read = (version, self._parsed())
+        return dict(self._read[1])
+
+    def _parsed(self) -> dict[str, Token]:
+        try:
+            return _tokens(self._home.read(FILE) or "")
+        except (ValueError, TypeError, KeyError) as error:
+            raise self._home.damaged(FILE, "it is no list of tokens", _tokens) from error
+
+    def _change(self, work: Callable[[dict[str, Token]], Any]) -> None:
+        with self._home.lock():
+            known = self._load()
+            before = dict(known)
+            work(known)
+            if known != before:
+                listed = [asdict(one) for one in known.values()]
+                self._home.write(FILE, json.dumps(listed, indent=2) + "\n")
+                self._read = None
+
+
+def create_token(home: Path, parameters: TokenCreate) -> dict[str, Any]:
+    """The operation token.create: the only one that ever shows a key, beside token.rotate."""
+    token, key = Tokens(home).create(parameters.name, parameters.scopes, parameters.servers, parameters.days)
+    return {**token.shown(), "key": key}
+
+
+def list_tokens(home: Path, _parameters: NoParameters) -> list[dict[str, Any]]:
+    """The operation token.list."""
+    return [one.shown() for one in Tokens(home).all()]
+
+
+def rotate_token(home: Path, parameters: OneToken) -> dict[str, Any]:
+    """The operation token.rotate."""
+    token, key = Tokens(home).rotate(parameters.token)
+    return {**token.shown(), "key": key}
+
+
+def revoke_token(home: Path, parameters: OneToken) -> dict[str, Any]:
+    """The operation token.revoke."""
+    return Tokens(home).revoke(parameters.token).shown()
+
+
+def _tokens(text: str) -> dict[str, Token]:
+    listed = [
+        Token(**{**one, "scopes": tuple(one["scopes"]), "servers": tuple(one["servers"])}) for one in json.loads(text)
+    ]
+    return {one.id: one for one in listed}
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _text(moment: datetime.datetime) -> str:
+    return moment.isoformat(timespec="seconds")

@@ -1,0 +1,38 @@
+"""What the parts of one API share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+
+from livchat_cli.access import Principal, Tokens
+from livchat_cli.api.idempotency import Once
+from livchat_cli.api.limits import Limits
+from livchat_cli.api.metrics import Metrics
+from livchat_cli.client import Client
+
+
+@dataclass(frozen=True)
+class Service:
+    home: Path
+    tokens: Tokens
+    limits: Limits
+    metrics: Metrics
+    once: Once
+
+    @classmethod
+    def of(cls, home: Path) -> Service:
+        """That of a home. Raises LivchatError SETTING_INVALID or HOME_DAMAGED."""
+        return cls(home, Tokens(home), Limits(home), Metrics(home), Once(home))
+
+    def client(self, request: Request) -> Client:
+        """For whoever asks: it checks scopes and servers."""
+        return Client(self.home, principal(request))
+
+
+def principal(request: Request) -> Principal:
+    """Who asks, as the guard has found out."""
+    found: Principal = request.scope["state"]["principal"]
+    return found

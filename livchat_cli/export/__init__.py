@@ -1,0 +1,1 @@
+"""Folders for AWX and Semaphore, written from the list of operations."""

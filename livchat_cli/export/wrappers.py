@@ -1,0 +1,181 @@
+"""What AWX and Semaphore share: a playbook for each operation, and what such playbooks need around them."""
+
+from __future__ import annotations
+
+import configparser
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from livchat_cli import collection, operations
+from livchat_cli.ansible_config import SETTINGS
+from livchat_cli.export import documents
+from livchat_cli.export.surveys import Kind, Question, questions
+from livchat_cli.operations import PATTERN, Effect, Operation
+
+collection.activate()
+
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._settings import DEFAULTS, Settings  # noqa: E402
+
+NOTE = "Written by `livchat-setup export`: the next export replaces it."
+KEPT = "Written once by `livchat-setup export`, and yours to change: the next export leaves it as it is."
+INVENTORY = "livchat.yml"
+# Of the home's settings, those of the machine that exports.
+_LOCAL_SECTIONS = ("vault",)
+_ENDPOINT = "providers.hetzner.api_endpoint"
+# Any image of the Fedora or RHEL family does: ansible-builder brings Ansible and what the collections ask for.
+_BASE_IMAGE = "fedora:42"
+
+
+def exported() -> list[Operation]:
+    """The operations that are a playbook; the others read only what every installation has."""
+    return [one for one in operations.OPERATIONS if one.playbook]
+
+
+def file_name(operation: Operation, suffix: str = ".yml") -> str:
+    return operation.name.replace(".", "_") + suffix
+
+
+def files() -> dict[str, str]:
+    """What every export writes anew, by path in the folder."""
+    found = {
+        "ansible.cfg": _ansible_cfg(),
+        "collections/requirements.yml": documents.text({"collections": [_collection()]}, NOTE),
+    }
+    for operation in exported():
+        found[file_name(operation)] = playbook(operation)
+        if operation.schema():
+            found[f"schemas/{file_name(operation, '.json')}"] = _json(schema(operation))
+    return found
+
+
+def first_files(home: Path) -> dict[str, str]:
+    """What is written once, with the operator's settings, and is the team's from then on."""
+    settings = Settings(Home(str(home)))
+    # Reading all of them checks the file.
+    endpoint = settings.all().get(_ENDPOINT, DEFAULTS[_ENDPOINT])
+    inventory = {"plugin": "livchat.setup.hetzner"}
+    if endpoint != DEFAULTS[_ENDPOINT]:
+        inventory["api_endpoint"] = endpoint
+    tree = yaml.safe_load(Home(str(home)).read("config.yaml") or "") or {}
+    chosen = {section: one for section, one in tree.items() if section not in _LOCAL_SECTIONS}
+    note = "The settings of config.yaml, which every run puts into the home; others that the home has stay."
+    return {
+        INVENTORY: documents.text(inventory, KEPT),
+        "settings.yml": documents.text(chosen, KEPT, note),
+        "execution-environment.yml": documents.text(_execution_environment(), KEPT, "For ansible-builder 3."),
+    }
+
+
+def playbook(operation: Operation) -> str:
+    """Has the home ready, reads the answers, and hands over to the collection's playbook."""
+    settings = "lookup('ansible.builtin.file', playbook_dir ~ '/settings.yml') | from_yaml | default({}, true)"
+    home: dict[str, Any] = {"settings": f"{{{{ {settings} }}}}"}
+    if operation.effect is Effect.DESTROY:
+        home["lasting"] = True
+    tasks: list[dict[str, Any]] = [{"name": "Have the home ready", "livchat.setup.home": home}]
+    handover = {"name": operation.summary, "ansible.builtin.import_playbook": f"livchat.setup.{operation.playbook}"}
+    if asked := questions(operation):
+        tasks.append(
+            {
+                "name": "Read the answers",
+                "livchat.setup.answers": _answers(operation, asked),
+                "register": "survey",
+            }
+        )
+        handover["vars"] = {operation.variable(one.parameter): _handed_on(one) for one in asked}  # type: ignore[assignment]
+    plays = [
+        {"name": "Prepare", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks},
+        handover,
+    ]
+    return documents.text(plays, NOTE, f"The operation {operation.name}.")
+
+
+def schema(operation: Operation) -> dict[str, Any]:
+    """The JSON schema that the answers are checked against, without those that are secret."""
+    whole = operation.model.model_json_schema()
+    open_ones = [one.parameter for one in questions(operation) if one.kind is not Kind.SECRET]
+    return {
+        "properties": {name: _closed(whole["properties"][name]) for name in open_ones},
+        "required": [name for name in whole.get("required", ()) if name in open_ones],
+        **({"$defs": whole["$defs"]} if "$defs" in whole else {}),
+    }
+
+
+def _answers(operation: Operation, asked: list[Question]) -> dict[str, Any]:
+    path = f"schemas/{file_name(operation, '.json')}"
+    arguments: dict[str, Any] = {
+        "schema": f"{{{{ lookup('ansible.builtin.file', playbook_dir ~ '/{path}') | from_json }}}}",
+        "answers": {
+            one.parameter: f"{{{{ {one.variable} | default('') }}}}" for one in asked if one.kind is not Kind.SECRET
+        },
+    }
+    if operation.confirm:
+        arguments["confirm"] = operation.confirm
+    if any(one.parameter == PATTERN for one in asked):
+        arguments["pattern"] = PATTERN
+    return arguments
+
+
+def _handed_on(question: Question) -> str:
+    if question.kind is Kind.SECRET:
+        # A secret is a text already; in the result of a task it would be seen.
+        return f"{{{{ {question.variable} | default(undef(), true) }}}}"
+    return f"{{{{ hostvars['localhost'].survey.given.{question.parameter} | default(undef()) }}}}"
+
+
+def _closed(one: Any) -> Any:
+    """The same, with mappings closed to keys of other patterns, as Pydantic closes them without saying so."""
+    if isinstance(one, Mapping):
+        closed = {key: _closed(value) for key, value in one.items()}
+        if "patternProperties" in closed:
+            closed.setdefault("additionalProperties", False)
+        return closed
+    return [_closed(value) for value in one] if isinstance(one, list) else one
+
+
+def _ansible_cfg() -> str:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser["defaults"] = {"inventory": INVENTORY}
+    for one in SETTINGS:
+        if not parser.has_section(one.section):
+            parser.add_section(one.section)
+        parser[one.section][one.option] = one.value
+    written = io.StringIO()
+    parser.write(written)
+    return f"# {NOTE}\n{written.getvalue().rstrip()}\n"
+
+
+def _collection() -> dict[str, str]:
+    """This version: questions and playbooks belong together."""
+    return {"name": "livchat.setup", "version": str(_metadata("galaxy.yml")["version"])}
+
+
+def _execution_environment() -> dict[str, Any]:
+    core = _metadata("meta/runtime.yml")["requires_ansible"]
+    return {
+        "version": 3,
+        "images": {"base_image": {"name": _BASE_IMAGE}},
+        "dependencies": {
+            "ansible_core": {"package_pip": f"ansible-core{core}"},
+            "ansible_runner": {"package_pip": "ansible-runner"},
+            "python_interpreter": {"package_system": "python3", "python_path": "/usr/bin/python3"},
+            # What it needs of Python and of the system, the collection says itself (meta/execution-environment.yml).
+            "galaxy": "collections/requirements.yml",
+        },
+    }
+
+
+def _metadata(path: str) -> dict[str, Any]:
+    file = collection.find() / "ansible_collections" / "livchat" / "setup" / path
+    found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return found
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

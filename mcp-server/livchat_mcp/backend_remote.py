@@ -1,0 +1,200 @@
+"""Operations carried out by a REST API of livchat.setup somewhere else."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from livchat_cli import routes
+from livchat_cli.access import Principal
+from livchat_cli.errors import LivchatError
+from livchat_cli.operations import Operation, get
+from livchat_mcp.backend import Index, Price
+
+# Seconds to connect, and between two signs of life: the API sends one each 15 s into a stream of events.
+_TIMEOUT = (5, 30)
+# A list comes in pages of this many, and not more than so many pages are asked for.
+_PAGE, _PAGES = 500, 20
+
+
+class RemoteBackend:
+    """See `Backend`. The API's token is the one of the gateway's operator: what a caller may do is checked here too."""
+
+    def __init__(self, url: str, token: str, principal: Principal | None = None) -> None:
+        """Raises LivchatError INPUT_INVALID where the token would cross a network in the clear."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise LivchatError("INPUT_INVALID", "LIVCHAT_API_URL is no address such as https://setup.example.com")
+        if parts.scheme == "http" and not _loopback(parts.hostname):
+            raise LivchatError("INPUT_INVALID", "LIVCHAT_API_URL: the token must not be readable on its way: use https")
+        if not token:
+            raise LivchatError("ACCESS_TOKEN_MISSING", "LIVCHAT_API_TOKEN is not set: make a token where the API runs")
+        self._url = url.rstrip("/")
+        self._token = token
+        self._principal = principal
+
+    def of(self, principal: Principal) -> RemoteBackend:
+        """The same API for another caller."""
+        return RemoteBackend(self._url, self._token, principal)
+
+    def check(self, operation: Operation, values: Mapping[str, Any]) -> None:
+        parameters, who = operation.parse(values), self._principal
+        if who is None:
+            return
+        if job_id := getattr(parameters, "job", None):
+            # For the API all jobs are the gateway's own: whose servers they are about is what can be told here.
+            who.check(operation, self.show(job_id)["servers"] if who.servers else ())
+        else:
+            who.check(operation, operation.named_servers(parameters))
+
+    def call(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Any:
+        self.check(operation, values)
+        found, who = self._found(operation, values, request_id), self._principal
+        return [job for job in found if who.sees(job)] if who and operation.name == "jobs.list" else found
+
+    def look(self, operation: Operation, values: Mapping[str, Any]) -> Any:
+        self.check(operation, values)
+        return self._found(operation, values, "")
+
+    def start(
+        self, operation: Operation, values: Mapping[str, Any], request_id: str, timeout: int | None
+    ) -> dict[str, Any]:
+        """How long a command may take is for the API to say: `timeout` stays here."""
+        self.check(operation, values)
+        live = {"live": "true"} if operation.index else {}
+        record: dict[str, Any] = self._ask(operation, values, request_id, live).json()
+        return record
+
+    def follow(self, job_id: str, tell: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]) -> None:
+        path = f"{routes.of(get('jobs.show'))[0].request({'job': job_id}).path}/events"
+        after = 0
+        while not stopped():
+            try:
+                with self._send("GET", path, params={"after": after}, stream=True) as answer:
+                    for kind, number, data in _events(answer.iter_lines(chunk_size=1, decode_unicode=True)):
+                        if stopped() or kind == "end":
+                            return
+                        if kind == "step":
+                            after = number
+                            tell(data)
+            except (requests.RequestException, ValueError):
+                # It was cut off: the next one goes on where this one was.
+                time.sleep(1)
+
+    def show(self, job_id: str) -> dict[str, Any]:
+        record: dict[str, Any] = self._ask(get("jobs.show"), {"job": job_id}, "").json()
+        return record
+
+    def log(self, job_id: str) -> str:
+        raise LivchatError("LOG_NOT_FOUND", "the log of a job is kept where the API runs, and does not leave it")
+
+    def index(self, servers: Collection[str] = ()) -> Index:
+        found: dict[str, Any] = {}
+        apps: list[Mapping[str, Any]] = []
+        mine = self._principal.servers if self._principal else frozenset()
+        wanted = set(servers) or set(mine)
+        if mine:
+            wanted &= mine
+        if not servers and not mine:
+            found = {one["name"]: one for one in self._found(get("server.list"), {}, "")}
+            apps = self._found(get("app.list"), {}, "")
+        for name in sorted(wanted):
+            try:
+                found[name] = self._found(get("server.show"), {"name": name}, "")
+            except LivchatError as error:
+                if error.code != "SERVER_UNKNOWN":
+                    raise
+                continue
+            apps = [*apps, *self._found(get("app.list"), {"target": [name]}, "")]
+        return Index(found, {f"{one['server']}/{one['instance']}": one for one in apps})
+
+    def price(self, server_type: str, location: str) -> Price | None:
+        """The token for the provider is where the API runs."""
+        return None
+
+    def machine(self, values: Mapping[str, Any]) -> dict[str, str]:
+        names = {"type": "server_type", "location": "location", "image": "image"}
+        return {key: str(values.get(name) or "") for key, name in names.items()}
+
+    # --- HTTP
+    def _found(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Any:
+        """The answer, of a list all pages."""
+        answer = self._ask(operation, values, request_id).json()
+        if not isinstance(answer, dict) or "next_cursor" not in answer:
+            return answer
+        items = list(answer["items"])
+        # What pages itself has its own way to go on, which the caller knows.
+        own_pages = "before" in operation.schema()
+        for _page in range(_PAGES if not own_pages else 0):
+            if not (cursor := answer["next_cursor"]):
+                break
+            answer = self._ask(operation, values, request_id, {"cursor": cursor}).json()
+            items += answer["items"]
+        return items
+
+    def _ask(
+        self, operation: Operation, values: Mapping[str, Any], request_id: str, more: Mapping[str, str] | None = None
+    ) -> requests.Response:
+        request = routes.of(operation)[0].request(values)
+        headers = {"X-Request-ID": request_id} if request_id else {}
+        if request.method == "POST" and request_id:
+            # Should it be sent twice, it is done once.
+            headers["Idempotency-Key"] = request_id
+        return self._send(request.method, request.path, json=request.body, params=dict(more or {}), headers=headers)
+
+    def _send(self, method: str, path: str, headers: Mapping[str, str] | None = None, **more: Any) -> requests.Response:
+        try:
+            answer = requests.request(
+                method,
+                self._url + path,
+                headers={**(headers or {}), "Authorization": f"Bearer {self._token}"},
+                timeout=_TIMEOUT,
+                # A redirect would carry the token to another host.
+                allow_redirects=False,
+                **more,
+            )
+        except requests.Timeout as error:
+            message = f"the API at {self._url} has not answered in time"
+            raise LivchatError("API_TIMEOUT", message) from error
+        except requests.RequestException as error:
+            message = f"the API at {self._url} cannot be reached: {type(error).__name__}"
+            raise LivchatError("API_UNREACHABLE", message) from error
+        if answer.status_code < 300:
+            return answer
+        raise _problem(answer)
+
+
+def _problem(answer: requests.Response) -> LivchatError:
+    try:
+        body = answer.json()
+        return LivchatError(body["code"], body["message"], body.get("details") or {}, body.get("retry_after"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return LivchatError("API_ERROR", f"the API answered {answer.status_code}, not as an API of livchat.setup does")
+
+
+def _events(lines: Iterator[str]) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Server-Sent Events as kind, number and data; a comment, which only says that the API lives, has neither."""
+    kind, number = "", 0
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if line.startswith(":"):
+            yield "", 0, {}
+        elif name == "event":
+            kind = value
+        elif name == "id" and value.isdigit():
+            number = int(value)
+        elif name == "data":
+            yield kind, number, json.loads(value)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

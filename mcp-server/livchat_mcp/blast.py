@@ -1,0 +1,206 @@
+"""What a call would do, in words, before it does it: what is created, changed and destroyed, which data, what money."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import anyio.to_thread
+
+from livchat_cli.errors import LivchatError
+from livchat_cli.operations import Effect, Operation
+from livchat_mcp.backend import Backend, Index
+from livchat_mcp.clean import visible
+from livchat_mcp.texts import Texts
+from livchat_mcp.tools import Call
+
+# Gives the result of an operation that reads, by its name and its parameters.
+Read = Callable[[str, dict[str, Any]], Awaitable[Any]]
+# The parts of a plan, in the order in which people read them.
+LISTS = ("cria", "muda", "destroi", "dados_perdidos")
+PARTS = (*LISTS, "custo_mensal")
+
+
+@dataclass
+class Blast:
+    """What would happen: parts of a plan with their lines, and a hash of what that was read from."""
+
+    # What a person types to confirm: the servers' names, or the name of what is destroyed.
+    name: str
+    fingerprint: str
+    parts: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, part: str, *lines: str) -> None:
+        self.parts.setdefault(part, []).extend(line for line in lines if line)
+
+    def lines(self, texts: Texts) -> list[str]:
+        """The plan for a person."""
+        return [f"{texts(part)}: {'; '.join(self.parts[part])}" for part in PARTS if self.parts.get(part)]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The servers that a call is about: as they are known, and as they themselves say, when that could be read."""
+
+    servers: Mapping[str, Mapping[str, Any]]
+    applications: Mapping[str, Mapping[str, Any]]
+    live: dict[str, dict[str, Any]]
+    # Why they could not be read.
+    problem: str = ""
+
+    def fingerprint(self) -> str:
+        live = {
+            name: {
+                "reachable": one.get("reachable"),
+                "services": sorted(
+                    [str(service.get("name")), str((service.get("labels") or {}).get("livchat.version"))]
+                    for service in one.get("services") or []
+                ),
+                "volumes": sorted(map(str, one.get("volumes") or [])),
+            }
+            for name, one in self.live.items()
+        }
+        text = json.dumps([self.servers, self.applications, live, self.problem], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def instances(self, server: str) -> list[str]:
+        """Applications on a server, from both sources."""
+        known = {key.partition("/")[2] for key in self.applications if key.startswith(f"{server}/")}
+        services = (self.live.get(server) or {}).get("services") or []
+        return sorted(known | {str(one["stack"]) for one in services if one.get("stack")})
+
+    def volumes(self, server: str, prefix: str = "") -> list[str]:
+        found = (self.live.get(server) or {}).get("volumes") or []
+        return sorted(str(one) for one in found if str(one).startswith(prefix))
+
+
+class Planner:
+    """Describes calls of one caller."""
+
+    def __init__(self, backend: Backend, read: Read, texts: Texts) -> None:
+        self._backend = backend
+        self._read = read
+        self._texts = texts
+
+    async def fingerprint(self, call: Call) -> str:
+        """A hash of all that the plan of this call depends on."""
+        return (await self._look(call)).fingerprint()
+
+    async def describe(self, call: Call) -> Blast:
+        operation, seen = call.operation, await self._look(call)
+        blast = Blast(_name(call), seen.fingerprint())
+        servers = operation.servers(call.parameters)
+        if operation.creates:
+            await self._creates(call, seen, blast)
+        elif operation.name == "server.destroy":
+            for server in servers:
+                self._destroys(server, seen, blast)
+        elif operation.name == "app.uninstall":
+            for server in servers:
+                self._uninstalls(call, server, seen, blast)
+        else:
+            part = "destroi" if operation.effect is Effect.DESTROY else "muda"
+            blast.add(part, self._texts.pick(operation.summary_pt, operation.summary), _given(call.values))
+            if servers and operation.deletes_data(call.parameters):
+                blast.add("dados_perdidos", self._texts("all_data", name=blast.name), self._texts("no_backup"))
+        if seen.problem:
+            blast.add("muda", self._texts("unread", name=", ".join(servers), code=seen.problem))
+        return blast
+
+    # --- what is there
+    async def _look(self, call: Call) -> _Seen:
+        operation = call.operation
+        names = set(operation.servers(call.parameters))
+        index = await anyio.to_thread.run_sync(self._backend.index, names) if names else Index()
+        live: dict[str, dict[str, Any]] = {}
+        problem = ""
+        if names and operation.effect is Effect.DESTROY:
+            try:
+                found = await self._read("status", {"target": sorted(names)})
+                live = {one["server"]: one for one in found}
+                if not all(one.get("reachable") for one in found):
+                    problem = "SERVER_UNREACHABLE"
+            except LivchatError as error:
+                if error.code == "ACCESS_FORBIDDEN":
+                    raise
+                problem = error.code
+        return _Seen(index.servers, index.applications, live, problem)
+
+    # --- in words
+    async def _creates(self, call: Call, seen: _Seen, blast: Blast) -> None:
+        texts, names = self._texts, call.operation.servers(call.parameters)
+        machine = await anyio.to_thread.run_sync(self._backend.machine, call.values)
+        for name in names:
+            known = name in seen.servers
+            blast.add("cria" if not known else "muda", texts("exists" if known else "creates_server", name=name))
+        machine = {key: value or texts("default") for key, value in machine.items()}
+        blast.add("cria", texts("machine", **machine) if set(names) - set(seen.servers) else "")
+        if apps := getattr(call.parameters, "apps", None):
+            blast.add("cria", texts("installs", apps=", ".join(apps)))
+        price = await anyio.to_thread.run_sync(self._backend.price, machine["type"], machine["location"])
+        new = len(set(names) - set(seen.servers))
+        amount = str(Decimal(price.amount) * new) if price else ""
+        known_price = texts("a_month", amount=amount, currency=price.currency) if price else texts("unknown")
+        blast.add("custo_mensal", known_price)
+
+    def _destroys(self, server: str, seen: _Seen, blast: Blast) -> None:
+        texts, apps = self._texts, seen.instances(server)
+        known = seen.servers.get(server) or {}
+        address = known.get("ip_address")
+        name = f"{server} ({address})" if address else server
+        if known.get("provider") == "adopted":
+            # Somebody else's to remove: what runs on it goes on running.
+            blast.add("muda", texts("forgets_server", name=name), texts("with_apps", apps=_list(apps)) if apps else "")
+            blast.add("destroi", texts("and_belongings"))
+            return
+        blast.add("destroi", texts("destroys_server", name=name))
+        blast.add("destroi", texts("with_apps", apps=_list(apps)) if apps else texts("no_apps"))
+        blast.add("destroi", texts("and_belongings"))
+        blast.add("dados_perdidos", texts("all_data", name=server))
+        if volumes := seen.volumes(server):
+            blast.add("dados_perdidos", texts("volumes", volumes=_list(volumes)))
+        blast.add("dados_perdidos", texts("no_backup"))
+
+    def _uninstalls(self, call: Call, server: str, seen: _Seen, blast: Blast) -> None:
+        texts, name = self._texts, str(getattr(call.parameters, "instance", ""))
+        if name in seen.instances(server) or not seen.live:
+            blast.add("destroi", texts("removes_app", name=name, server=server))
+        else:
+            blast.add("destroi", texts("nothing_known", name=name, server=server))
+        needing = [
+            key.partition("/")[2]
+            for key, one in seen.applications.items()
+            if key.startswith(f"{server}/") and name in (one.get("dependencies") or [])
+        ]
+        if needing:
+            blast.add("destroi", texts("needed_by", apps=_list(sorted(needing))))
+        if call.operation.deletes_data(call.parameters):
+            blast.add("dados_perdidos", texts("app_data", name=name))
+            if volumes := seen.volumes(server, f"{name}_"):
+                blast.add("dados_perdidos", texts("volumes", volumes=_list(volumes)))
+            blast.add("dados_perdidos", texts("no_backup"))
+        else:
+            blast.add("muda", texts("data_stays"))
+
+
+def _name(call: Call) -> str:
+    """What to type: the servers' names; for what concerns no server, what the operation wants repeated."""
+    operation: Operation = call.operation
+    servers = operation.servers(call.parameters)
+    return ", ".join(servers) if servers else str(getattr(call.parameters, operation.confirm or "", operation.name))
+
+
+def _list(names: Iterable[str]) -> str:
+    """Names that servers told, at most thirty of them."""
+    found = [visible(one).replace("\n", " ")[:80] for one in names]
+    return ", ".join(found[:30]) + (f" … +{len(found) - 30}" if len(found) > 30 else "")
+
+
+def _given(values: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in values.items() if key != "variables"
+    )

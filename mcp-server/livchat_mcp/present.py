@@ -1,0 +1,168 @@
+"""From what an operation gave to what is worth reading of it. It leaves out, and marks what servers printed; no more.
+
+Operations that are not named here are shown as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from livchat_mcp.clean import Foreign
+from livchat_mcp.options import COMMAND_OUTPUT
+from livchat_mcp.reply import Reply
+from livchat_mcp.texts import Texts
+from livchat_mcp.tools import Call
+
+# Lines of a log at most.
+MOST_LINES = 200
+# Lines that may have come meanwhile, when older ones are asked for.
+SLACK = 300
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
+# Characters of all lines at most, so that they find room in a result.
+_LOG_ROOM = 7_500
+
+
+def present(operation: str, result: Any, call: Call | None, texts: Texts) -> Reply:
+    """The answer for an operation's result; `call` is the one that asked, if it was for this very operation."""
+    if operation == "logs":
+        return _logs(result, call, texts)
+    shown = _SHOWN[operation](result) if operation in _SHOWN else result
+    return Reply.of(marked(shown))
+
+
+def marked(value: Any) -> Any:
+    """Texts of several lines come from programs: nothing of ours has any."""
+    if isinstance(value, str):
+        return Foreign(value) if "\n" in value.strip() else value
+    if isinstance(value, dict):
+        return {key: marked(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [marked(one) for one in value]
+    return value
+
+
+def server(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A server in a list."""
+    metadata = record.get("metadata") or {}
+    shown = {key: record.get(key) for key in ("name", "ip_address", "status", "provider")}
+    return {**shown, "domain": metadata.get("domain"), "applications": record.get("applications") or []}
+
+
+def entry(record: Mapping[str, Any]) -> dict[str, Any]:
+    """An application in the catalogue's list."""
+    return {key: record.get(key) for key in ("name", "version", "category", "description", "dependencies")}
+
+
+def job(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A job in a list."""
+    keys = ("id", "operation", "servers", "status", "principal", "created_at", "finished_at")
+    shown = {key: record.get(key) for key in keys}
+    return shown | ({"error": record["error"]["code"]} if record.get("error") else {})
+
+
+def lines_wanted(call: Call) -> int:
+    """How many lines of each service to read, so that those older than the cursor are among them."""
+    if not call.cursor:
+        return min(MOST_LINES, int(getattr(call.parameters, "lines", MOST_LINES)))
+    return min(10_000, int(call.cursor.partition("~")[2]) + MOST_LINES + SLACK)
+
+
+def _logs(result: list[Mapping[str, Any]], call: Call | None, texts: Texts) -> Reply:
+    """Lines of all services by time, the newest that find room; the cursor names the oldest of them."""
+    before, _, seen = (call.cursor if call else "").partition("~")
+    lines = [line for one in result for line in one.get("lines") or []]
+    # A line without a time belongs to the one before it, which it follows in a stable order.
+    lines = sorted(lines, key=_time)
+    if before:
+        lines = [line for line in lines if _time(line) < before]
+    wanted = (
+        MOST_LINES if before or call is None else min(MOST_LINES, int(getattr(call.parameters, "lines", MOST_LINES)))
+    )
+    shown: list[str] = []
+    room = _LOG_ROOM
+    for line in reversed(lines):
+        room -= len(line) + 2
+        if len(shown) == wanted or (room < 0 and shown):
+            break
+        shown.insert(0, line[:_LOG_ROOM])
+    services = sorted({str(one.get("service", "")) for one in result})
+    reply = Reply(result={"servicos": services, "linhas": len(shown), "log": Foreign("\n".join(shown))})
+    if call and len(shown) < len(lines) and shown:
+        reply.cursor = f"{_time(shown[0])}~{int(seen or 0) + len(shown)}"
+    elif call and shown and not before and len(lines) >= wanted:
+        # As many as were asked for: there may be more.
+        reply.cursor = f"{_time(shown[0])}~{len(shown)}"
+    if reply.cursor and call:
+        narrow = texts("narrow", arguments=", ".join(call.narrowing()))
+        reply.hints.append(texts("older", cursor=reply.cursor, narrow=narrow))
+    return reply
+
+
+def _time(line: str) -> str:
+    found = _TIME.match(line)
+    return found[0] if found else ""
+
+
+def _ran(result: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    # What there is room for is shared out among all servers, and both outputs.
+    room = COMMAND_OUTPUT // max(1, 2 * len(result))
+    return [
+        {
+            **one,
+            **{name: Foreign(_tail(str(one.get(name) or ""), room)) for name in ("stdout", "stderr") if one.get(name)},
+        }
+        for one in result
+    ]
+
+
+def _tail(text: str, length: int) -> str:
+    return text if len(text) <= length else "…" + text[-length:]
+
+
+def _status(result: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "server": one.get("server"),
+            "reachable": one.get("reachable"),
+            "facts": one.get("facts") or {},
+            "docker": (one.get("docker") or {}).get("version"),
+            "services": [
+                {
+                    "name": service.get("name"),
+                    "image": str(service.get("image", "")).partition("@")[0],
+                    "running": f"{service.get('running', 0)}/{service.get('replicas', 0)}",
+                }
+                for service in one.get("services") or []
+            ],
+        }
+        for one in result
+    ]
+
+
+def _plans(result: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    keys = ("server", "domain", "changed", "summary", "dns_records", "images")
+    entry = ("instance", "app", "version", "installed_version", "action", "requirements")
+    return [
+        {key: plan[key] for key in keys if key in plan}
+        | {
+            "apps": [
+                {key: one[key] for key in entry if one.get(key)}
+                | {"urls": [url.get("url") for url in one.get("urls") or []]}
+                for level in plan.get("levels") or []
+                for one in level
+            ]
+        }
+        for plan in result
+    ]
+
+
+_SHOWN: dict[str, Callable[[Any], Any]] = {
+    "server.list": lambda result: [server(one) for one in result],
+    "catalog.list": lambda result: [entry(one) for one in result],
+    "jobs.list": lambda result: [job(one) for one in result],
+    "status": _status,
+    "exec": _ran,
+    "app.plan": _plans,
+}

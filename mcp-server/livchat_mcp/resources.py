@@ -1,0 +1,174 @@
+"""What can be read without a tool: servers, applications, jobs, logs, the catalogue, the operations' parameters."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import anyio.to_thread
+from mcp import types
+
+from livchat_cli.errors import LivchatError
+from livchat_cli.operations import Operation, get
+from livchat_mcp import present, schemas
+from livchat_mcp.backend import Backend
+from livchat_mcp.clean import Cleaner, Foreign
+from livchat_mcp.reply import LONGEST, Marker, Reply, compact
+from livchat_mcp.texts import Texts
+
+SCHEME = "livchat"
+# Lines of a job's log in one page; the newest are page 1.
+PAGE = 200
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}"
+Read = Callable[[str, dict[str, Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class _Resource:
+    """One resource, or a family of them where the path has names in braces."""
+
+    path: str
+    portuguese: str
+    english: str
+    # The operation that a caller must be allowed to use.
+    operation: str
+
+    @property
+    def uri(self) -> str:
+        return f"{SCHEME}://{self.path}"
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile(re.sub(r"\\{(\w+)\\}", rf"(?P<\1>{_NAME})", re.escape(self.uri)))
+
+
+RESOURCES = (
+    _Resource("servidores", "Servidores conhecidos", "Known servers", "server.list"),
+    _Resource("apps", "Aplicações instaladas, segundo o índice", "Installed applications, from the index", "app.list"),
+    _Resource("catalogo", "O que pode ser instalado", "What can be installed", "catalog.list"),
+    _Resource("trabalhos", "Trabalhos, os mais novos primeiro", "Jobs, the newest first", "jobs.list"),
+    _Resource("operacoes", "Operações e seus parâmetros", "Operations and their parameters", "catalog.list"),
+)
+TEMPLATES = (
+    _Resource("servidores/{servidor}", "Um servidor e suas aplicações", "A server with its apps", "server.show"),
+    _Resource("servidores/{servidor}/apps/{app}/logs", "Log de uma aplicação", "Log of an application", "logs"),
+    _Resource("catalogo/{app}", "Definição de uma aplicação", "Definition of an application", "catalog.show"),
+    _Resource("trabalhos/{job}", "Um trabalho e seu resultado", "A job and its result", "jobs.show"),
+    _Resource("trabalhos/{job}/log", "Fim do log de um trabalho", "End of a job's log", "jobs.show"),
+    _Resource("trabalhos/{job}/log/{pagina}", "Página do log; 1 é a última", "Page of it; 1 is the last", "jobs.show"),
+    _Resource("operacoes/{operacao}", "Parâmetros de uma operação", "An operation's parameters", "catalog.list"),
+)
+
+
+class Resources:
+    """Resources of one principal."""
+
+    def __init__(
+        self, backend: Backend, read: Read, permitted: dict[str, Operation], texts: Texts, clean: Cleaner
+    ) -> None:
+        self._backend = backend
+        self._read = read
+        self._permitted = permitted
+        self._texts = texts
+        self._clean = clean
+
+    def listed(self) -> list[types.Resource]:
+        return [
+            types.Resource(name=one.path, uri=one.uri, description=self._words(one), mime_type="application/json")
+            for one in RESOURCES
+            if one.operation in self._permitted
+        ]
+
+    def templates(self) -> list[types.ResourceTemplate]:
+        return [
+            types.ResourceTemplate(name=one.path, uri_template=one.uri, description=self._words(one))
+            for one in TEMPLATES
+            if one.operation in self._permitted
+        ]
+
+    async def content(self, uri: str) -> types.TextResourceContents:
+        """The text behind the address.
+
+        Raises:
+            LivchatError: RESOURCE_NOT_FOUND, or what reading it failed with.
+        """
+        for one in (*RESOURCES, *TEMPLATES):
+            if (match := one.pattern.fullmatch(unquote(uri))) and one.operation in self._permitted:
+                try:
+                    text = await self._text(one.path, match.groupdict())
+                except LivchatError as error:
+                    if error.code == "INPUT_INVALID":
+                        break
+                    raise
+                kind = "text/plain" if "log" in one.path.split("/") or one.path.endswith("logs") else "application/json"
+                return types.TextResourceContents(uri=uri, mime_type=kind, text=text)
+        raise LivchatError("RESOURCE_NOT_FOUND", "there is no such resource")
+
+    def _words(self, resource: _Resource) -> str:
+        return self._texts.pick(resource.portuguese, resource.english)
+
+    async def _text(self, path: str, names: dict[str, str]) -> str:
+        if path.endswith("/logs"):
+            result = await self._read("logs", {"target": names["servidor"], "instance": names["app"], "lines": PAGE})
+            reply = present.present("logs", self._clean(result), None, self._texts)
+            return self._foreign(str((reply.result or {})["log"]))
+        if "/log" in path:
+            return await self._log(names)
+        reply = Reply.of(self._clean(present.marked(await self._value(path, names))))
+        return compact(reply.fit(self._texts, []).payload(self._texts))
+
+    async def _value(self, path: str, names: dict[str, str]) -> Any:
+        if path.startswith("operacoes"):
+            return self._operations(names.get("operacao", ""))
+        if path.startswith("catalogo"):
+            if names:
+                return await self._read("catalog.show", {"app": names["app"]})
+            return [present.entry(one) for one in await self._read("catalog.list", {})]
+        if path.startswith("trabalhos"):
+            if not names:
+                return [present.job(one) for one in await self._read("jobs.list", {})]
+            record = await self._read("jobs.show", {"job": names["job"]})
+            shown = present.present(record["operation"], record.get("result"), None, self._texts)
+            return {**present.job(record), "error": record.get("error"), "result": shown.result or shown.items}
+        name = names.get("servidor", "")
+        index = await anyio.to_thread.run_sync(self._backend.index, {name} if name else ())
+        if path == "apps":
+            return [{"server": key.partition("/")[0], **one} for key, one in sorted(index.applications.items())]
+        if path == "servidores":
+            return [present.server(one) for _name, one in sorted(index.servers.items())]
+        if name not in index.servers:
+            raise LivchatError("RESOURCE_NOT_FOUND", "there is no such server")
+        return {**index.servers[name], "applications": index.on(name)}
+
+    def _operations(self, name: str) -> Any:
+        language = self._texts.language
+        if name:
+            if name not in self._permitted:
+                raise LivchatError("RESOURCE_NOT_FOUND", "there is no such operation")
+            operation = get(name)
+            shown = {"name": name, "summary": self._texts.pick(operation.summary_pt, operation.summary)}
+            parameters = schemas.parameters(operation, language)
+            return {**shown, "required": schemas.required(operation), "parameters": parameters}
+        return [
+            {"name": one.name, "summary": self._texts.pick(one.summary_pt, one.summary)}
+            for one in self._permitted.values()
+        ]
+
+    async def _log(self, names: dict[str, str]) -> str:
+        # Whose it is, this looks up.
+        await self._read("jobs.show", {"job": names["job"]})
+        log = await anyio.to_thread.run_sync(self._backend.log, names["job"])
+        lines = self._clean.text(log).splitlines()
+        asked = names.get("pagina", "1")
+        page = int(asked) if asked.isascii() and asked.isdigit() else 1
+        end = len(lines) - (max(1, page) - 1) * PAGE
+        return self._foreign("\n".join(lines[max(0, end - PAGE) : max(0, end)]))
+
+    def _foreign(self, text: str) -> str:
+        mark = secrets.token_hex(6)
+        text = text if len(text) <= (room := LONGEST - 300) else "…" + text[-room:]
+        return f"{self._texts('foreign', mark=mark)}\n{Marker(mark)(Foreign(text))}"

@@ -1,0 +1,64 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+import yaml
+
+from ..module_utils._errors import LivchatError
+from ..plugin_utils import _keys
+from ..plugin_utils._action import LivchatAction
+from ..plugin_utils._settings import check, flatten
+
+
+class ActionModule(LivchatAction):
+    """See plugins/modules/home.py."""
+
+    ARGUMENTS: t.ClassVar = {
+        "settings": {"type": "dict", "default": {}},
+        "lasting": {"type": "bool", "default": False},
+    }
+
+    def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        if arguments["lasting"]:
+            self.vault.check_writable()
+        if not self.vault.carried and not os.path.isdir(self.home.path):
+            message = (
+                f"{self.home.path} is no directory: make it, on a disk that lasts, and let this run see it; what would "
+                "be made here instead, keys and passwords of servers, would be lost with this run"
+            )
+            raise LivchatError("HOME_MISSING", message, {"home": self.home.path})
+        if self.vault.exists():
+            self.vault.verify()
+        # Ansible's texts know where they come from, which YAML cannot write.
+        plain = json.loads(json.dumps(arguments["settings"]))
+        changed, diff = self._set(dict(flatten(plain)))
+        restored = _keys.missing(self.home, self.vault)
+        if self._may_write:
+            for name in restored:
+                _keys.write(self.home, name, self.secret(f"{_keys.FOLDER}/{name}"))
+        # A home that goes when the run does is none of what anybody manages.
+        changed = not self.vault.carried and (changed or bool(restored))
+        return {"changed": changed, "path": self.home.path, "restored": restored, "diff": diff}
+
+    @property
+    def _may_write(self) -> bool:
+        return bool(self.vault.carried) or not self.check_mode
+
+    def _set(self, wanted: dict[str, t.Any]) -> tuple[bool, dict[str, str]]:
+        for key, value in wanted.items():
+            check(key, value)
+        before = self.settings.all()
+        after = {**before, **wanted}
+        if self._may_write:
+            self.settings.update(wanted)
+        return after != before, {
+            "before_header": "config.yaml",
+            "after_header": "config.yaml",
+            "before": yaml.safe_dump(before),
+            "after": yaml.safe_dump(after),
+        }

@@ -1,0 +1,172 @@
+"""The REST API under a steady load of reads, with a home of a hundred servers and a thousand applications."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
+
+from livchat_cli import routes
+from livchat_cli.jobs import JOBS_KEPT, JobFolder
+from livchat_cli.operations import OPERATIONS
+from tests.throwaway import ROOT, Tree
+from tests.unit.api.running import PASSWORD, Running, state
+
+SERVERS = 100
+APPLICATIONS = 10
+# What the project asks of it: requests a second, milliseconds, MB, seconds.
+RATE = 50
+P95 = 50.0
+MEMORY = 120
+START = 2.0
+# Seconds of load on each route, after a few requests that do not count.
+SECONDS = 10
+WARM_UP = 10
+# Seconds after which an answer does not come any more.
+PATIENCE = 60
+_CONNECTIONS = 20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How long a route took, in milliseconds."""
+
+    path: str
+    median: float
+    p95: float
+    slowest: float
+
+
+class Connection:
+    """A kept connection: one request after the other, with little work of the client's own in what is measured."""
+
+    def __init__(self, url: str, key: str) -> None:
+        address = urlsplit(url)
+        self._address = (address.hostname, address.port)
+        self._rest = f" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def get(self, path: str) -> None:
+        """Reads an answer, which must be a good one. Raises TimeoutError when none has come for a minute."""
+        async with asyncio.timeout(PATIENCE):
+            await self._get(path)
+
+    async def _get(self, path: str) -> None:
+        self._streams = self._streams or await asyncio.open_connection(*self._address)
+        reader, writer = self._streams
+        writer.write(f"GET {path}{self._rest}".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b" 200 " not in head.partition(b"\r\n")[0]:
+            raise RuntimeError(f"{path}: {head.decode()}")
+        length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+        await reader.readexactly(int(length.partition(b":")[2]))
+
+
+def paths() -> list[str]:
+    """Of every route that answers at once."""
+    example: dict[str, Any] = {"name": "s42", "target": ["s42"], "app": "n8n", "apps": ["n8n"], "job": _job_id(1)}
+    found = ["/health", "/metrics"]
+    for operation in OPERATIONS:
+        for route in routes.of(operation):
+            if route.method == "GET" and (operation.function or operation.index):
+                needed = {*route.in_path, *(n for n, one in operation.model.model_fields.items() if one.is_required())}
+                found.append(route.request({name: example[name] for name in needed}).path)
+    return found
+
+
+async def load(url: str, key: str, path: str) -> Measured:
+    """The route under its load: a request is due every so often, whether the one before has been answered or not."""
+    # Each in its turn: one that is idle for long is closed.
+    idle: asyncio.Queue[Connection] = asyncio.Queue()
+    for _connection in range(_CONNECTIONS):
+        idle.put_nowait(Connection(url, key))
+    taken: list[float] = []
+
+    async def one(due: float) -> None:
+        connection = await idle.get()
+        await connection.get(path)
+        taken.append((time.monotonic() - due) * 1000)
+        idle.put_nowait(connection)
+
+    for _request in range(WARM_UP):
+        await one(time.monotonic())
+    taken.clear()
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for number in range(RATE * SECONDS):
+            due = began + number / RATE
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            group.create_task(one(due))
+    return Measured(path, statistics.median(taken), statistics.quantiles(taken, n=20)[-1], max(taken))
+
+
+def fill(home: Path) -> None:
+    """Jobs and a vault, as a home has them after some months."""
+    moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    for number in range(JOBS_KEPT):
+        folder = JobFolder(home / "jobs", _job_id(number))
+        folder.path.mkdir(mode=0o700, parents=True)
+        folder.update(
+            operation="app.install",
+            effect="write",
+            servers=[f"s{number % SERVERS}"],
+            parameters={"apps": ["n8n"], "target": [f"s{number % SERVERS}"]},
+            principal="token:ci",
+            request_id="",
+            status="successful",
+            created_at=moment,
+            started_at=moment,
+            finished_at=moment,
+            error=None,
+        )
+    os.environ["LIVCHAT_VAULT_PASSWORD"] = PASSWORD
+    names = (f"servers/s{server}/apps/n8n/{name}" for server in range(SERVERS) for name in ("key", "password"))
+    Vault(Home(str(home))).set_all(dict.fromkeys(names, "x" * 32))
+
+
+def report() -> str:
+    """What was measured, beside what is asked for."""
+    with tempfile.TemporaryDirectory() as folder:
+        running = Running(Tree(ROOT), Path(folder) / "home")
+        running.write_state(state(SERVERS, APPLICATIONS))
+        fill(running.home)
+        key = running.key("admin")
+        starts = []
+        for _start in range(3):
+            began = time.monotonic()
+            running.start()
+            asyncio.run(Connection(running.url, key).get("/health"))
+            starts.append(time.monotonic() - began)
+            idle = running.memory()
+            running.stop()
+        running.start()
+        try:
+            measured = [asyncio.run(load(running.url, key, path)) for path in paths()]
+            after = running.memory()
+        finally:
+            running.stop()
+    cores = os.cpu_count()
+    lines = [
+        f"{SERVERS} servers, {SERVERS * APPLICATIONS} applications, {JOBS_KEPT} jobs; {RATE} requests a second for "
+        f"{SECONDS} s on each route; {cores} cores, load {os.getloadavg()[0]:.1f}",
+        f"{'route':<44}{'median':>10}{'p95':>10}{'slowest':>10}",
+        *(f"{one.path:<44}{one.median:>7.1f} ms{one.p95:>7.1f} ms{one.slowest:>7.1f} ms" for one in measured),
+        f"worst p95      {max(one.p95 for one in measured):.1f} ms, asked for: below {P95:g} ms",
+        f"memory         {idle} MB idle, {after} MB after the load, asked for: below {MEMORY} MB",
+        f"start          {statistics.median(starts):.2f} s until /health answers, asked for: below {START:g} s",
+    ]
+    return "\n".join(lines)
+
+
+def _job_id(number: int) -> str:
+    return f"20260102T{number // 3600:02}{number // 60 % 60:02}{number % 60:02}-a1b2c3"

@@ -1,0 +1,175 @@
+"""The story by MCP clients that nobody here wrote, headless: over standard input and output, and over HTTP."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings
+from mcp import StdioServerParameters
+
+from tests.e2e.conftest import SERVER
+from tests.e2e.https import get
+from tests.e2e.mcp_clients import Caller, Inspector, Programs, Sdk
+from tests.e2e.story import Story
+from tests.throwaway import ROOT, Tree
+from tests.unit.mcp.running import Served, over_stdio
+
+NAME = f"{SERVER}-mcp"
+# Seconds that a job may take on a machine which has much else to do.
+PATIENCE = 900
+# Of the official conformance suite, those that any server can be asked for.
+SCENARIOS = (
+    "server-initialize",
+    "ping",
+    "tools-list",
+    "resources-list",
+    "prompts-list",
+    "completion-complete",
+    "dns-rebinding-protection",
+)
+
+
+@pytest.fixture(scope="module")
+def programs(story: Story) -> Programs:
+    return Programs(story.lab.folder / "mcp-clients")
+
+
+@pytest.fixture(scope="module")
+def served(story: Story) -> Iterator[Served]:
+    gateway = Served(Tree(ROOT), story.home, password="")
+    gateway.start("--commands")
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(scope="module")
+def stdio(story: Story) -> StdioServerParameters:
+    return over_stdio(Tree(ROOT), story.home, password="")
+
+
+@pytest.fixture
+def headless(story: Story) -> Iterator[None]:
+    """Nobody is there who could approve: the operator lets a model do it."""
+    settings = Settings(Home(str(story.home)))
+    settings.update({"mcp.model_may_destroy": True})
+    yield
+    settings.update({"mcp.model_may_destroy": False})
+
+
+class Person:
+    """Whoever has tools called: shows plans to nobody, agrees to all, and waits for jobs."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self.plans: list[dict[str, Any]] = []
+
+    def do(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """What the tool said in the end."""
+        said = self._caller.call(tool, **arguments)
+        if said.get("estado") == "plano":
+            self.plans.append(said["plano"])
+            said = self._caller.call(tool, **arguments, plano=said["plano"]["id"])
+        deadline = time.monotonic() + PATIENCE
+        while said.get("estado") == "andando":
+            assert time.monotonic() < deadline, said
+            said = self._caller.call("trabalhos", acao="show", job=said["trabalho"], aguardar=True)
+        assert "erro" not in said, said
+        assert (said.get("resultado") or {}).get("status") not in ("failed", "killed", "cancelled"), said
+        return said
+
+
+@pytest.mark.parametrize("door", ["the inspector over stdio", "the SDK over HTTP"])
+@pytest.mark.usefixtures("headless")
+def test_the_whole_story(
+    story: Story, programs: Programs, served: Served, stdio: StdioServerParameters, door: str
+) -> None:
+    caller = Inspector.over_stdio(programs, stdio) if "stdio" in door else Sdk(served.url, served.key())
+    person, lab, domain = Person(caller), story.lab, f"{NAME}.{story.lab.zone}"
+    assert NAME not in json.dumps(person.do("listar-servidores", ao_vivo=True))
+    person.do("criar-servidor", name=NAME, domain=domain)
+    assert any(NAME in line for line in person.plans[-1]["cria"])
+    address = json.loads((story.home / "state.json").read_text())["servers"][NAME]["ip_address"]
+    person.do("preparar-servidor", target=[NAME])
+    assert "postgres" in json.dumps(person.do("planejar-instalacao", apps=["n8n"], target=[NAME]))
+    person.do("instalar-app", apps=["n8n"], target=[NAME])
+    assert get(f"n8n.{domain}", address, lab.acme_root_file).status == 200
+    record = {"name": f"extra.{domain}", "type": "A"}
+    person.do("configurar-dns", acao="set", value="203.0.113.7", **record)
+    assert "203.0.113.7" in json.dumps(person.do("configurar-dns", acao="list", name=record["name"]))
+    person.do("configurar-dns", acao="remove", **record)
+    assert "n8n" in json.dumps(person.do("verificar-status", target=[NAME]))
+    logs = person.do("ver-logs", instance="n8n", target=NAME)
+    # What a server printed stands between marks.
+    assert logs["aviso"]
+    person.do("desinstalar-app", instance="n8n", target=NAME, drop_data=True)
+    assert person.plans[-1]["dados_perdidos"]
+    person.do("destruir-servidor", name=NAME)
+    assert NAME not in json.loads((story.home / "state.json").read_text())["servers"]
+    assert len(person.plans) == 4
+
+
+@pytest.mark.parametrize("door", ["stdio", "http"])
+def test_a_model_alone_destroys_nothing(
+    programs: Programs, served: Served, stdio: StdioServerParameters, door: str
+) -> None:
+    caller = (
+        Inspector.over_stdio(programs, stdio)
+        if door == "stdio"
+        else Inspector.over_http(programs, served.url, served.key())
+    )
+    plan = caller.call("destruir-servidor", name=f"{NAME}-no")["plano"]
+    said = caller.call("destruir-servidor", name=f"{NAME}-no", plano=plan["id"])
+    assert said["erro"]["code"] == "APPROVAL_REQUIRED"
+
+
+@pytest.mark.parametrize("door", ["stdio", "http"])
+def test_the_inspector_finds_nothing_wrong_with_the_tools(
+    programs: Programs, served: Served, stdio: StdioServerParameters, door: str
+) -> None:
+    inspector = (
+        Inspector.over_stdio(programs, stdio)
+        if door == "stdio"
+        else Inspector.over_http(programs, served.url, served.key())
+    )
+    tools = inspector.ask("tools/list", "--strict")["tools"]
+    assert {"listar-servidores", "instalar-app", "configurar-dns"} <= {one["name"] for one in tools}
+    assert inspector.ask("resources/list")["resources"]
+    assert inspector.ask("prompts/list")["prompts"]
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("door", ["stdio", "http"])
+def test_both_eras_of_the_protocol_give_the_same(
+    served: Served, stdio: StdioServerParameters, door: str, mode: str
+) -> None:
+    caller = Sdk(stdio, mode=mode) if door == "stdio" else Sdk(served.url, served.key(), mode)
+    said = caller.call("catalogo", acao="order", apps=["n8n"])
+    assert said["itens"] == [{"valor": one} for one in ("postgres", "redis", "n8n")]
+
+
+@pytest.fixture(scope="module")
+def open_door(served: Served) -> Iterator[str]:
+    """The gateway for a suite that cannot send a token: one who forwards requests adds it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tests.e2e.bearer", str(port), served.url, served.key()]
+    forwarder = subprocess.Popen(command, cwd=ROOT)
+    while socket.socket().connect_ex(("127.0.0.1", port)) and forwarder.poll() is None:
+        time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}/mcp"
+    forwarder.terminate()
+    forwarder.wait()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_conformance_suite(programs: Programs, open_door: str, scenario: str) -> None:
+    done = programs.run("conformance", "server", "--url", open_door, "--scenario", scenario)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]

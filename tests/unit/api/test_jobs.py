@@ -1,0 +1,217 @@
+"""Jobs over HTTP: their events, and that they outlive whoever asked for them and whoever was asked."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from livchat_cli.jobs import JobFolder, Jobs
+from tests.unit.api.running import Running
+from tests.unit.api.test_calls import problem
+
+
+def nap(seconds: str = "0.1", **more: str) -> dict[str, Any]:
+    return {"target": ["one"], "apps": ["nap"], "variables": {"nap": {"seconds": seconds, **more}}}
+
+
+def ended(client: httpx.Client, job: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 120
+    while (shown := client.get(f"/v1/jobs/{job}").json())["status"] in ("waiting", "running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    found: dict[str, Any] = shown
+    return found
+
+
+def server_sent(lines: Iterator[str]) -> Iterator[dict[str, str]]:
+    """The events of a stream."""
+    event: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if not line and event:
+            yield event
+            event = {}
+        elif name:
+            event[name] = value
+
+
+@pytest.fixture(scope="module")
+def job(api: Running) -> dict[str, Any]:
+    """One that has ended."""
+    with api.client() as client:
+        return ended(client, client.post("/v1/server/nap", json=nap()).json()["id"])
+
+
+def test_events_are_streamed_until_the_end_and_from_where_one_was(api: Running) -> None:
+    with api.client() as client:
+        started = client.post("/v1/server/nap", json=nap("2")).json()["id"]
+        with client.stream("GET", f"/v1/jobs/{started}/events") as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            events = list(server_sent(answer.iter_lines()))
+        steps = [json.loads(one["data"]) for one in events if one["event"] == "step"]
+        assert {"Sleep", "Talk"} <= {step["task"] for step in steps}
+        assert [int(one["id"]) for one in events] == sorted(int(one["id"]) for one in events)
+        last = json.loads(events[-1]["data"])
+        assert (events[-1]["event"], last["status"], last["result"]["rested"]) == ("end", "successful", "one")
+        # Cut off after the third, one goes on with the fourth.
+        with client.stream("GET", f"/v1/jobs/{started}/events", headers={"Last-Event-ID": events[2]["id"]}) as answer:
+            assert list(server_sent(answer.iter_lines())) == events[3:]
+        with client.stream("GET", f"/v1/jobs/{started}/events?after={events[-1]['id']}") as answer:
+            assert [one["event"] for one in server_sent(answer.iter_lines())] == ["end"]
+
+
+@pytest.mark.parametrize("place", ["-1", "x", "1" * 30, "1.5", "٣"])
+def test_a_place_that_is_none_is_refused(api: Running, job: dict[str, Any], place: str) -> None:
+    with api.client() as client:
+        answer = client.get(f"/v1/jobs/{job['id']}/events", params={"after": place})
+        assert (answer.status_code, problem(answer)["code"]) == (422, "INPUT_INVALID")
+
+
+def test_a_websocket_gets_the_same(api: Running, job: dict[str, Any]) -> None:
+    url = f"{api.url.replace('http', 'ws', 1)}/v1/jobs/{job['id']}/events"
+    headers = {"Authorization": f"Bearer {api.key()}"}
+    with connect(url, additional_headers=headers) as socket:
+        messages = [json.loads(one) for one in socket]
+    assert messages[-1]["event"] == "end" and messages[-1]["data"]["id"] == job["id"]
+    with connect(f"{url}?after={messages[1]['id']}", additional_headers=headers) as socket:
+        assert [json.loads(one) for one in socket] == messages[2:]
+
+
+def test_a_websocket_is_not_opened_for_everybody(api: Running, job: dict[str, Any]) -> None:
+    url = f"{api.url.replace('http', 'ws', 1)}/v1/jobs/{job['id']}/events"
+    cases: list[tuple[str, dict[str, str], int]] = [
+        (url, {}, 401),
+        (f"{url}?token={api.key()}", {}, 400),
+        (url.replace(job["id"], "20200101T000000-000000"), {"Authorization": f"Bearer {api.key()}"}, 404),
+        (f"{url}?after=x", {"Authorization": f"Bearer {api.key()}"}, 422),
+        (url, {"Authorization": f"Bearer {api.key('read', ['other'])}"}, 403),
+        (url, {"Authorization": f"Bearer {api.key('report')}"}, 403),
+    ]
+    for address, headers, status in cases:
+        with pytest.raises(InvalidStatus) as refused, connect(address, additional_headers=headers):
+            raise AssertionError(address)
+        assert refused.value.response.status_code == status
+        assert json.loads(refused.value.response.body)["code"]
+
+
+@pytest.mark.parametrize("verb", ["revoke", "rotate"])
+def test_streams_end_with_the_token_they_are_read_with(api: Running, verb: str) -> None:
+    with api.client() as client:
+        started = client.post("/v1/server/nap", json=nap("600")).json()["id"]
+        made = client.post("/v1/tokens", json={"name": "leaves", "scopes": ["read"]}).json()
+        headers = {"Authorization": f"Bearer {made['key']}"}
+        url = f"{api.url}/v1/jobs/{started}/events"
+        with (
+            httpx.stream("GET", url, headers=headers, timeout=60) as answer,
+            connect(url.replace("http", "ws", 1), additional_headers=headers) as socket,
+        ):
+            lines = answer.iter_lines()
+            assert next(lines)
+            way = ("DELETE", "") if verb == "revoke" else ("POST", "/rotate")
+            client.request(way[0], f"/v1/tokens/{made['id']}{way[1]}").raise_for_status()
+            # Both come to an end, though the job has not.
+            assert not any("event: end" in line for line in lines)
+            assert not any(json.loads(one)["event"] == "end" for one in socket)
+        assert client.post(f"/v1/jobs/{started}/cancel").json()["status"] == "cancelled"
+
+
+def test_only_so_many_streams_are_open_at_once(api: Running) -> None:
+    with api.client(name="streams") as client:
+        started = client.post("/v1/server/nap", json=nap("600")).json()["id"]
+        sockets = [
+            connect(
+                f"{api.url.replace('http', 'ws', 1)}/v1/jobs/{started}/events",
+                additional_headers={"Authorization": f"Bearer {api.key(name='streams')}"},
+            )
+            for _socket in range(10)
+        ]
+        answer = client.get(f"/v1/jobs/{started}/events")
+        assert (answer.status_code, problem(answer)["code"]) == (429, "RATE_LIMITED")
+        for socket in sockets:
+            socket.close()
+        deadline = time.monotonic() + 30
+        while client.get("/metrics").text.find("livchat_api_streams 0.0") < 0:
+            assert time.monotonic() < deadline, "a closed stream still counts"
+            time.sleep(0.2)
+        assert client.post(f"/v1/jobs/{started}/cancel").json()["status"] == "cancelled"
+        again = client.post(f"/v1/jobs/{started}/cancel")
+        assert (again.status_code, problem(again)["code"]) == (409, "JOB_ENDED")
+
+
+def test_the_job_of_another_is_not_shown_to_a_limited_token(api: Running, job: dict[str, Any]) -> None:
+    with api.client("read", ["elsewhere"]) as client:
+        for method, path in (("GET", ""), ("GET", "/events"), ("POST", "/cancel")):
+            answer = client.request(method, f"/v1/jobs/{job['id']}{path}")
+            assert (answer.status_code, problem(answer)["code"]) == (403, "ACCESS_FORBIDDEN")
+        assert client.get("/v1/jobs").json()["items"] == []
+    with api.client("read", ["one"]) as client:
+        assert client.get(f"/v1/jobs/{job['id']}").status_code == 200
+
+
+def test_the_same_key_is_the_same_job(api: Running) -> None:
+    with api.client() as client, api.client(name="someone") as someone:
+        headers = {"Idempotency-Key": "deploy-42"}
+        first = client.post("/v1/server/nap", json=nap(), headers=headers)
+        again = client.post("/v1/server/nap", json=nap(), headers=headers)
+        assert first.status_code == 202
+        assert again.json()["id"] == first.json()["id"]
+        # Written in another way it is the same request, another value makes another one.
+        plain = json.dumps(nap(), indent=3, sort_keys=True)
+        as_text = client.post("/v1/server/nap", content=plain, headers={**headers, "Content-Type": "application/json"})
+        assert as_text.json()["id"] == first.json()["id"]
+        for path, body in (("/v1/server/nap", nap("0.2")), ("/v1/tokens", {"name": "x"})):
+            answer = client.post(path, json=body, headers=headers)
+            assert (answer.status_code, problem(answer)["code"]) == (409, "IDEMPOTENCY_CONFLICT")
+        others = someone.post("/v1/server/nap", json=nap(), headers=headers).json()
+        assert others["id"] != first.json()["id"]
+        for one in (first.json(), others):
+            ended(client, one["id"])
+        assert client.post("/v1/server/nap", json=nap(), headers=headers).status_code == 200
+
+
+def test_a_key_that_is_shown_once_is_not_kept_for_a_second_time(api: Running) -> None:
+    with api.client() as client:
+        headers = {"Idempotency-Key": "token-1"}
+        made = client.post("/v1/tokens", json={"name": "once"}, headers=headers).json()
+        again = client.post("/v1/tokens", json={"name": "once"}, headers=headers)
+        assert (again.status_code, problem(again)["code"]) == (409, "IDEMPOTENCY_CONFLICT")
+        assert [one["id"] for one in client.get("/v1/tokens").json()["items"] if one["name"] == "once"] == [made["id"]]
+    kept = "".join(path.read_text() for path in (api.home / "idempotency").iterdir())
+    assert made["key"] not in kept
+    wrong = {"Idempotency-Key": "a b"}
+    with api.client() as client:
+        assert client.post("/v1/tokens", json={"name": "once"}, headers=wrong).status_code == 422
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_job_survives_the_end_of_the_api_and_is_found_once(
+    another: Callable[..., Running], number: signal.Signals
+) -> None:
+    api = another()
+    api.start()
+    headers = {"Idempotency-Key": "the-one"}
+    with api.client() as client:
+        record = client.post("/v1/server/nap", json=nap("8"), headers=headers).json()
+        while client.get(f"/v1/jobs/{record['id']}").json()["status"] != "running":
+            time.sleep(0.1)
+    code = api.stop(number)
+    assert code == (0 if number == signal.SIGTERM else -number)
+    assert JobFolder(api.home / "jobs", record["id"]).lives()
+    api.start()
+    with api.client() as client:
+        # Who was not told asks once more.
+        again = client.post("/v1/server/nap", json=nap("8"), headers=headers).json()
+        assert again["id"] == record["id"]
+        assert ended(client, record["id"])["status"] == "successful"
+        assert [one["id"] for one in client.get("/v1/jobs").json()["items"]] == [record["id"]]
+    # It began once and ended once.
+    events = Jobs(api.home).get(record["id"]).events()
+    assert [one["kind"] for one in events if one["task"] == "Sleep"] == ["started", "changed"]

@@ -1,0 +1,118 @@
+"""What AWX takes, through its own collection, and what its own rules say of a survey."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.livchat.setup.plugins.plugin_utils._vault import ENVIRONMENT
+
+from livchat_cli.export import awx
+from livchat_cli.operations import Operation
+
+from .awx_stand_in import Controller
+from .conftest import CHOICES, EXPORTED, SECRETS, Ansible, changed
+from .stand_in import TOKEN, Server
+
+ROOT = Path(__file__).parents[4]
+
+
+class _Loader(yaml.SafeLoader):
+    """Knows Ansible's mark for a text that is no template."""
+
+
+_Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
+
+def _loaded(folder: Path) -> Any:
+    return yaml.load((folder / "awx/load.yml").read_text(), Loader=_Loader)  # noqa: S506  # it is a safe one
+
+
+@pytest.fixture(scope="session")
+def awx_collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with AWX's own collection, out of the last release of `ansible` that carries it; kept between runs."""
+    lock = ROOT / "requirements/awx.txt"
+    kept = ROOT / ".cache" / f"awx-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    if not kept.exists():
+        wheels = tmp_path_factory.mktemp("wheels")
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-d", str(wheels)]
+        subprocess.run([*command, "-r", str(lock)], check=True)
+        (wheel,) = wheels.glob("*.whl")
+        unpacked = kept.with_suffix(f".{os.getpid()}")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(
+                unpacked, [one for one in archive.namelist() if one.startswith("ansible_collections/awx/")]
+            )
+        unpacked.rename(kept)
+    return kept
+
+
+def test_awx_takes_the_export_with_its_own_collection(folder: Path, ansible: Ansible, awx_collection: Path) -> None:
+    controller = Controller()
+    with Server(controller) as server:
+        extra = {"CONTROLLER_HOST": server.url, "CONTROLLER_OAUTH_TOKEN": TOKEN, **SECRETS}
+        load = ("playbook", "awx/load.yml", "-v")
+        printed = ansible(*load, cwd=folder, collections=awx_collection, **extra)
+        # Four types of credentials, three credentials, the image, the inventory, its source, and the templates.
+        assert changed(printed) == 10 + len(EXPORTED)
+        # Nothing differs now; only that the project would be read again, AWX's collection calls a change in check mode.
+        checked = ansible(*load, "--check", cwd=folder, collections=awx_collection, **extra)
+    assert changed(checked) == 1
+    assert "canary" not in printed + checked
+    templates = controller.names("job_templates")
+    assert list(templates) == [f"livchat.setup {one.name}" for one in EXPORTED]
+    for operation in EXPORTED:
+        template = templates[f"livchat.setup {operation.name}"]
+        number = next(key for key, one in controller.kinds["job_templates"].items() if one is template)
+        assert controller.surveys.get(number, {}) == awx.survey(operation)
+        assert template["survey_enabled"] is bool(operation.schema())
+        assert template["playbook"] == f"{operation.name.replace('.', '_')}.yml"
+        assert len(controller.associated[number]) == 3
+    assert sorted(one for inputs in controller.secrets.values() for one in inputs.values()) == sorted(
+        [CHOICES.home, *SECRETS.values()]
+    )
+
+
+@pytest.mark.parametrize("operation", EXPORTED, ids=lambda one: one.name)
+def test_awx_would_take_each_survey(operation: Operation) -> None:
+    """The rules of AWX's own check of a survey."""
+    kinds = {
+        "text": str,
+        "textarea": str,
+        "password": str,
+        "multiplechoice": str,
+        "integer": int,
+        "float": (int, float),
+    }
+    for question in awx.survey(operation).get("spec", []):
+        assert set(question) <= {
+            *("question_name", "question_description", "variable", "type", "required"),
+            *("default", "choices", "min", "max"),
+        }
+        assert isinstance(question["question_name"], str) and isinstance(question["required"], bool)
+        if "default" in question:
+            assert isinstance(question["default"], kinds[question["type"]])  # type: ignore[arg-type]
+        if question["type"] == "multiplechoice":
+            assert question["choices"] and question.get("default", question["choices"][0]) in question["choices"]
+        assert all(isinstance(question.get(limit, 0), int) for limit in ("min", "max"))
+
+
+def test_awx_injects_what_the_collection_reads(folder: Path) -> None:
+    (play,) = _loaded(folder)
+    types = [one["awx.awx.credential_type"] for one in play["tasks"] if "awx.awx.credential_type" in one]
+    injected = [name for one in types for name in one["injectors"]["env"]]
+    assert sorted(injected) == sorted(
+        [*ENVIRONMENT.values(), "LIVCHAT_HOME", "LIVCHAT_VAULT_PASSWORD_FILE", "LIVCHAT_VAULT_FILE"]
+    )
+    for one in types:
+        fields = {field["id"] for field in one["inputs"]["fields"]}
+        used = json.dumps(one["injectors"])
+        assert all(f"{{{{ {name} }}}}" in used for name in fields)

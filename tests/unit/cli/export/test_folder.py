@@ -1,0 +1,115 @@
+"""The folder: what is written anew, what is the team's, and what ansible-builder makes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_builder._target_scripts import introspect
+from ansible_builder.ee_schema import validate_schema
+
+from livchat_cli.ansible_config import SETTINGS
+from livchat_cli.export import wrappers
+from livchat_cli.export.folder import export
+from livchat_cli.main import main
+
+from .conftest import CHOICES, EXPORTED, Ansible
+
+ROOT = Path(__file__).parents[4]
+# Settings that say where something is.
+PLACES = ("COLLECTIONS_PATHS", "CONFIG_FILE", "DEFAULT_HOST_LIST", "LOCALHOST_WARNING")
+
+
+def test_a_second_export_changes_nothing_and_leaves_alone_what_is_the_teams(folder: Path, tmp_path: Path) -> None:
+    (folder / "settings.yml").write_text("dns: {zone: example.org}\n")
+    (folder / "own.yml").write_text("- hosts: localhost\n")
+    gone = [folder / "server_gone.yml", folder / "schemas" / "server_gone.json"]
+    gone[0].write_text(f"---\n# {wrappers.NOTE}\n")
+    gone[1].write_text("{}")
+    again = export("awx", folder, CHOICES, tmp_path / "home")
+    assert sorted(again["removed"]) == ["schemas/server_gone.json", "server_gone.yml"]
+    # The README says how the last target is loaded.
+    assert again["written"] == ["README.md"]
+    assert not export("awx", folder, CHOICES, tmp_path / "home")["changed"]
+    assert (folder / "settings.yml").read_text() == "dns: {zone: example.org}\n" and (folder / "own.yml").exists()
+
+
+def test_settings_of_the_operator_go_along_without_what_is_this_machines(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    config = {"dns": {"zone": "example.com"}, "vault": {"password_file": "/root/password"}}
+    config["providers"] = {"hetzner": {"api_endpoint": "http://127.0.0.1:1/v1"}}  # type: ignore[dict-item]
+    (tmp_path / "home" / "config.yaml").write_text(yaml.safe_dump(config))
+    export("semaphore", tmp_path / "folder", CHOICES, tmp_path / "home")
+    written = yaml.safe_load((tmp_path / "folder" / "settings.yml").read_text())
+    assert written == {name: one for name, one in config.items() if name != "vault"}
+    inventory = yaml.safe_load((tmp_path / "folder" / "livchat.yml").read_text())
+    assert inventory == {"plugin": "livchat.setup.hetzner", "api_endpoint": "http://127.0.0.1:1/v1"}
+
+
+@pytest.mark.parametrize("target", ["awx", "semaphore"])
+def test_the_command_writes_a_folder(target: str, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setenv("LIVCHAT_HOME", str(tmp_path / "home"))
+    more = ["--image", "example.com/ee:1"] if target == "awx" else []
+    line = ["export", target, "--to", str(tmp_path / "out"), "--repository", "/srv/ops.git", *more, "--json"]
+    assert main(line) == 0
+    assert json.loads(capsys.readouterr().out)["changed"]
+    assert main([*line, "--home", "relative"]) == 2
+    assert json.loads(capsys.readouterr().out)["code"] == "INPUT_INVALID"
+
+
+def test_every_playbook_is_one_that_ansible_takes(folder: Path, ansible: Ansible) -> None:
+    playbooks = [path.name for path in folder.glob("*.yml") if isinstance(yaml.safe_load(path.read_text()), list)]
+    assert len(playbooks) == len(EXPORTED)
+    ansible("playbook", "--syntax-check", *playbooks, cwd=folder)
+
+
+def test_the_folders_settings_are_those_of_every_run(folder: Path, ansible: Ansible) -> None:
+    def shown(**extra: str) -> dict[str, Any]:
+        found: list[Any] = []
+        for kind in ("base", "connection"):
+            dump = ("config", "dump", "--only-changed", "--format", "json", "-t", kind)
+            printed = ansible(*dump, cwd=folder, **extra)
+            found += json.JSONDecoder().raw_decode(printed, printed.index("["))[0]
+        settings = [one for part in found for one in part.get("ssh", [part])]
+        return {one["name"]: str(one["value"]) for one in settings if one.get("name") not in (None, *PLACES)}
+
+    from_file = shown(ANSIBLE_CONFIG=str(folder / "ansible.cfg"))
+    # The environment's variable for pipelining reaches further, to other connections than SSH.
+    assert from_file.items() <= shown(**{one.variable: one.value for one in SETTINGS}).items()
+    assert len(from_file) >= len(SETTINGS)
+
+
+def test_ansible_builder_takes_the_execution_environment(folder: Path) -> None:
+    for definition in (folder / "execution-environment.yml", ROOT / "meta/execution-environment.yml"):
+        validate_schema(yaml.safe_load(definition.read_text()))
+    command = [sys.executable, "-m", "ansible_builder", "create", "--output-filename", "Containerfile"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    context = folder / "context"
+    assert "ansible-core>=" in (context / "Containerfile").read_text()
+    assert (
+        yaml.safe_load((context / "_build/requirements.yml").read_text())["collections"][0]["name"] == "livchat.setup"
+    )
+
+
+def test_the_collection_asks_for_what_its_plugins_import() -> None:
+    python, system = introspect.process_collection(str(ROOT))
+    assert any(line.startswith("openssh-client ") for line in system)
+    project = (ROOT / "pyproject.toml").read_text()
+    assert python and all(f'"{line}"' in project for line in python), "as pyproject.toml has them"
+    imported = {
+        line.split()[1].partition(".")[0]
+        for path in (ROOT / "plugins").rglob("*.py")
+        for line in path.read_text().splitlines()
+        if re.match(r"\s*(import|from) \w", line)
+    }
+    # The keyring is a person's; a machine that runs jobs has none.
+    foreign = imported - set(sys.stdlib_module_names) - {"ansible", "ansible_collections", "keyring"}
+    packages = {"dns": "dnspython", "yaml": "PyYAML"}
+    asked = {line.partition(">")[0] for line in python}
+    assert {packages.get(one, one) for one in foreign} <= asked

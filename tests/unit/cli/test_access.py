@@ -1,0 +1,146 @@
+"""Tokens: what they let through, when they end, and what of them is kept."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+import pytest
+
+from livchat_cli.access import Principal, Tokens
+from livchat_cli.errors import LivchatError
+from livchat_cli.operations import OPERATIONS, Effect, Scope, get
+
+START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime.datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def tokens(tmp_path: Path, clock: Clock) -> Tokens:
+    return Tokens(tmp_path, clock)
+
+
+def test_a_key_is_shown_once_and_kept_as_a_hash(tokens: Tokens, tmp_path: Path) -> None:
+    token, key = tokens.create("ci", ["deploy"], ["prod"], days=30)
+    assert key.startswith(f"livchat_key_{token.id}_")
+    kept = "".join(path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file())
+    assert key.rpartition("_")[2] not in kept
+    assert token.digest not in json.dumps(token.shown())
+    assert (tmp_path / "tokens.json").stat().st_mode & 0o077 == 0
+
+
+def test_scopes_imply_the_lesser_ones(tokens: Tokens) -> None:
+    allowed = {}
+    for scope in Scope:
+        _token, key = tokens.create(scope, [scope])
+        allowed[scope] = tokens.principal(key).scopes
+    assert allowed == {
+        Scope.READ: {"read"},
+        Scope.DEPLOY: {"read", "deploy"},
+        Scope.ADMIN: {"read", "deploy", "admin"},
+        Scope.EXEC: {"read", "exec"},
+        Scope.REPORT: {"report"},
+    }
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda key: key[:-1] + ("A" if key[-1] != "A" else "B"),
+        lambda key: key.replace("livchat_key_", "livchat_key_0"),
+        lambda key: f"livchat_key_00000000_{key.rpartition('_')[2]}",
+        lambda _key: "",
+        lambda key: key + "\n",
+        lambda key: key * 1000,
+    ],
+)
+def test_a_wrong_key_is_refused_and_not_quoted(tokens: Tokens, spoil: object) -> None:
+    _token, key = tokens.create("ci", ["read"])
+    wrong = spoil(key)  # type: ignore[operator]
+    with pytest.raises(LivchatError) as refused:
+        tokens.principal(wrong)
+    assert refused.value.code == "ACCESS_DENIED"
+    assert key.rpartition("_")[2] not in str(refused.value)
+
+
+def test_a_token_ends_by_time_by_revocation_and_by_rotation(tokens: Tokens, clock: Clock) -> None:
+    ending, ending_key = tokens.create("short", ["read"], days=1)
+    clock.now += datetime.timedelta(days=1, seconds=-1)
+    assert tokens.principal(ending_key).name == "token:short"
+    clock.now += datetime.timedelta(seconds=1)
+    with pytest.raises(LivchatError, match="expired"):
+        tokens.principal(ending_key)
+    token, old = tokens.create("ci", ["read"])
+    rotated, new = tokens.rotate(token.id)
+    assert rotated.id == token.id and new != old
+    with pytest.raises(LivchatError, match="ACCESS_DENIED"):
+        tokens.principal(old)
+    assert tokens.principal(new).name == "token:ci"
+    tokens.revoke(token.id)
+    with pytest.raises(LivchatError, match="ACCESS_DENIED"):
+        tokens.principal(new)
+    with pytest.raises(LivchatError, match="TOKEN_UNKNOWN"):
+        tokens.rotate(token.id)
+    assert [one.id for one in tokens.all()] == [ending.id]
+
+
+def test_the_last_use_is_noted_now_and_then(tokens: Tokens, clock: Clock, tmp_path: Path) -> None:
+    _token, key = tokens.create("ci", ["read"])
+    tokens.principal(key)
+    first = (tmp_path / "tokens.json").stat().st_mtime_ns
+    clock.now += datetime.timedelta(seconds=59)
+    tokens.principal(key)
+    assert (tmp_path / "tokens.json").stat().st_mtime_ns == first
+    clock.now += datetime.timedelta(seconds=1)
+    tokens.principal(key)
+    (token,) = tokens.all()
+    assert token.last_used_at == clock.now.isoformat(timespec="seconds")
+
+
+def test_a_damaged_file_lets_nobody_in_and_is_left_alone(tokens: Tokens, tmp_path: Path) -> None:
+    _token, key = tokens.create("ci", ["admin"])
+    (tmp_path / "tokens.json").write_text("[{}]")
+    with pytest.raises(LivchatError, match="HOME_DAMAGED"):
+        tokens.principal(key)
+    with pytest.raises(LivchatError, match="HOME_DAMAGED"):
+        tokens.create("other", ["admin"])
+    assert (tmp_path / "tokens.json").read_text() == "[{}]"
+
+
+def test_every_operation_takes_a_scope_that_fits_its_effect() -> None:
+    for operation in OPERATIONS:
+        if operation.effect is Effect.DESTROY:
+            assert operation.scope is Scope.ADMIN, operation.name
+        if operation.effect is Effect.WRITE:
+            assert operation.scope is not Scope.READ, operation.name
+    assert get("exec").scope is Scope.EXEC
+    assert get("app.install").scope is Scope.DEPLOY
+
+
+def test_a_principal_stays_within_its_scopes_and_servers() -> None:
+    limited = Principal("ci", frozenset({"read", "deploy"}), frozenset({"one"}))
+    limited.check(get("app.install"), ["one"])
+    limited.check(get("catalog.list"), [])
+    for name, servers in (
+        ("app.install", ["two"]),
+        ("app.install", ["one", "two"]),
+        ("status", []),
+        ("server.list", []),
+    ):
+        with pytest.raises(LivchatError, match="limited to the servers one"):
+            limited.check(get(name), servers)
+    with pytest.raises(LivchatError, match="needs the scope admin"):
+        limited.check(get("server.destroy"), ["one"])

@@ -1,0 +1,387 @@
+"""Plans and their approval: nothing that destroys or costs is done but by one, once, by whom it was made for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings
+
+from livchat_cli.access import Principal
+from livchat_cli.errors import LivchatError
+from livchat_cli.operations import OPERATIONS, Effect, Scope
+from livchat_mcp.backend import Index
+from livchat_mcp.plans import LIFETIME, Plans
+from livchat_mcp.texts import Texts
+from livchat_mcp.tools import plans
+from tests.unit.mcp.scripted import ERAS, Asker, Scripted, asker, gateway
+
+SERVER = {"name": "prod", "ip_address": "192.0.2.7", "status": "ready"}
+APPS = {
+    "prod/n8n": {"name": "n8n", "instance": "n8n", "dependencies": ["postgres", "redis"]},
+    "prod/postgres": {"name": "postgres", "instance": "postgres", "dependencies": []},
+}
+LIVE = {
+    "server": "prod",
+    "reachable": True,
+    "services": [
+        {"name": "n8n_editor", "stack": "n8n", "running": 1, "labels": {"livchat.version": "1"}},
+        {"name": "by-hand_web", "stack": "by-hand", "running": 1, "labels": {}},
+    ],
+    "volumes": ["n8n_data", "postgres_data"],
+}
+
+
+def backend() -> Scripted:
+    return Scripted(
+        {
+            "status": [json.loads(json.dumps(LIVE))],
+            "server.destroy": {"name": "prod", "changed": True},
+            "server.create": {"name": "new", "changed": True},
+            "launch": {"servers": [], "installed": []},
+            "app.uninstall": [{"server": "prod", "instance": "n8n", "removed": True}],
+        },
+        known=Index({"prod": SERVER}, APPS),
+    )
+
+
+def allow(home: Path) -> None:
+    Settings(Home(str(home))).update({"mcp.model_may_destroy": True})
+
+
+async def planned(client: Asker, tool: str, **arguments: Any) -> str:
+    said = await client.call(tool, **arguments)
+    assert said["estado"] == "plano", said
+    return str(said["plano"]["id"])
+
+
+def code(said: dict[str, Any]) -> str:
+    return str(said["erro"]["code"])
+
+
+def test_what_destroys_and_what_costs_takes_a_plan() -> None:
+    taking = {one.name for one in OPERATIONS if plans(one)}
+    assert taking >= {"server.create", "launch", "server.destroy", "app.uninstall"}
+    assert taking >= {one.name for one in OPERATIONS if one.effect is Effect.DESTROY}
+    assert not taking & {one.name for one in OPERATIONS if one.effect is Effect.READ}
+
+
+@pytest.mark.anyio
+async def test_a_plan_says_in_words_what_would_be_gone(home: Path) -> None:
+    scripted = backend()
+    async with asker(gateway(home, scripted)) as client:
+        said = await client.call("destruir-servidor", name="prod")
+    plan = said["plano"]
+    assert plan["expira_em_segundos"] == LIFETIME == 600
+    destroyed, lost = " ".join(plan["destroi"]), " ".join(plan["dados_perdidos"])
+    assert "prod (192.0.2.7)" in destroyed and "by-hand, n8n, postgres" in destroyed and "DNS" in destroyed
+    assert "n8n_data, postgres_data" in lost and "prod" in lost
+    assert plan["id"] in said["proximo"]
+    assert [name for name, _values, _timeout in scripted.started] == ["status"]
+
+
+@pytest.mark.anyio
+async def test_a_plan_to_forget_an_adopted_server_says_that_it_stays(home: Path) -> None:
+    known = Index({"prod": {**SERVER, "provider": "adopted"}}, APPS)
+    async with asker(gateway(home, Scripted({"status": [LIVE]}, known=known))) as client:
+        plan = (await client.call("destruir-servidor", name="prod"))["plano"]
+    assert "fica como está" in plan["muda"][0] and "dados_perdidos" not in plan
+    assert not any("apaga o servidor" in one for one in plan["destroi"])
+
+
+@pytest.mark.anyio
+async def test_a_plan_to_remove_a_record_speaks_of_no_server(home: Path) -> None:
+    async with asker(gateway(home, backend())) as client:
+        said = await client.call("configurar-dns", acao="remove", name="blog.example.com", type="A")
+    assert "blog.example.com" in " ".join(said["plano"]["destroi"]) and "dados_perdidos" not in said["plano"]
+
+
+@pytest.mark.anyio
+async def test_a_plan_to_uninstall_says_who_needs_it_and_whether_data_stays(home: Path) -> None:
+    async with asker(gateway(home, backend())) as client:
+        stays = (await client.call("desinstalar-app", instance="postgres", target="prod"))["plano"]
+        lost = (await client.call("desinstalar-app", instance="postgres", target="prod", drop_data=True))["plano"]
+    assert "dependem dela: n8n" in stays["destroi"]
+    assert "dados_perdidos" not in stays and stays["muda"] == ["os dados ficam"]
+    assert any("postgres_data" in one for one in lost["dados_perdidos"])
+
+
+@pytest.mark.anyio
+async def test_a_plan_to_create_says_what_it_costs_if_anybody_knows(home: Path) -> None:
+    async with asker(gateway(home, backend())) as client:
+        known = await client.call("criar-servidor", name="new", domain="new.example.com")
+        unknown = await client.call("criar-servidor", name="new", domain="new.example.com", server_type="cx99")
+        three = {"names": ["new", "newer", "prod"], "apps": ["n8n"]}
+        several = await client.call("operacao", nome="launch", parametros=three)
+    assert known["plano"]["custo_mensal"] == "5.49 EUR por mês"
+    assert known["plano"]["cria"] == ["cria o servidor new", "tipo cx23, local nbg1, imagem debian-13"]
+    assert unknown["plano"]["custo_mensal"] == "desconhecido"
+    assert several["plano"]["custo_mensal"] == "10.98 EUR por mês"
+    assert "instala n8n" in several["plano"]["cria"] and "prod" in several["plano"]["muda"][0]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_person_who_types_the_name_lets_it_through_once(home: Path, era: Any) -> None:
+    scripted = backend()
+    async with asker(gateway(home, scripted), era, answer="prod") as client:
+        plan = await planned(client, "destruir-servidor", name="prod")
+        assert client.asked == []
+        said = await client.call("destruir-servidor", name="prod", plano=plan)
+        assert said["resultado"] == {"name": "prod", "changed": True}
+        again = await client.call("destruir-servidor", name="prod", plano=plan)
+    assert "apaga" in client.asked[0] and "prod" in client.asked[0] and len(client.asked) == 1
+    assert scripted.done("server.destroy") == [{"name": "prod", "confirm_name": "prod"}]
+    assert code(again) == "PLAN_INVALID"
+    audit = [json.loads(line) for line in (home / "audit.jsonl").read_text().splitlines()]
+    confirmations = [one["confirmation"] for one in audit if one["outcome"] != "asked"]
+    assert confirmations == ["planned", "person", "refused"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    ("answer", "action", "expected", "reusable"),
+    [
+        ("produ", "accept", "CONFIRMATION_MISMATCH", True),
+        ("", "accept", "CONFIRMATION_MISMATCH", True),
+        ("prod", "decline", "APPROVAL_DECLINED", False),
+        ("prod", "cancel", "APPROVAL_DECLINED", False),
+    ],
+)
+async def test_a_person_who_does_not_type_it_stops_it(  # noqa: PLR0917  # pytest gives them by name
+    home: Path, era: Any, answer: str, action: str, expected: str, reusable: bool
+) -> None:
+    # Also where the operator lets models destroy: a person who is asked is to be heard.
+    allow(home)
+    scripted = backend()
+    async with asker(gateway(home, scripted), era, answer, action) as client:
+        plan = await planned(client, "destruir-servidor", name="prod")
+        assert code(await client.call("destruir-servidor", name="prod", plano=plan)) == expected
+    async with asker(gateway(home, scripted), era, answer="prod") as client:
+        said = await client.call("destruir-servidor", name="prod", plano=plan)
+    assert ("resultado" in said) == reusable
+    assert len(scripted.done("server.destroy")) == reusable
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_model_alone_deletes_no_data_unless_the_operator_allows_it(home: Path, era: Any) -> None:
+    scripted = backend()
+    async with asker(gateway(home, scripted), era) as client:
+        said = await client.call("destruir-servidor", name="prod")
+        plan = said["plano"]["id"]
+        assert f"livchat-mcp approve {plan}" in said["proximo"]
+        refused = await client.call("destruir-servidor", name="prod", plano=plan)
+        assert code(refused) == "APPROVAL_REQUIRED" and "mcp.model_may_destroy" in refused["proximo"]
+        assert scripted.done("server.destroy") == []
+        allow(home)
+        assert (await client.call("destruir-servidor", name="prod", plano=plan))["resultado"]["changed"]
+    assert len(scripted.done("server.destroy")) == 1
+
+
+@pytest.mark.anyio
+async def test_a_model_alone_may_create_and_uninstall_without_data_by_a_plan(home: Path) -> None:
+    scripted = backend()
+    async with asker(gateway(home, scripted)) as client:
+        new = {"name": "new", "domain": "new.example.com"}
+        assert "resultado" in await client.call(
+            "criar-servidor", **new, plano=await planned(client, "criar-servidor", **new)
+        )
+        old = {"instance": "n8n", "target": "prod"}
+        assert "itens" in await client.call(
+            "desinstalar-app", **old, plano=await planned(client, "desinstalar-app", **old)
+        )
+        lost = {**old, "drop_data": True}
+        plan = await planned(client, "desinstalar-app", **lost)
+        assert code(await client.call("desinstalar-app", **lost, plano=plan)) == "APPROVAL_REQUIRED"
+    assert scripted.done("server.create") == [new]
+    assert scripted.done("app.uninstall") == [{**old, "confirm_name": "n8n"}]
+
+
+@pytest.mark.anyio
+async def test_a_plan_is_good_for_its_caller_and_its_arguments_only(home: Path) -> None:
+    allow(home)
+    scripted = backend()
+    scripted.known = Index({"prod": SERVER, "other": {**SERVER, "name": "other"}}, APPS)
+    other = Principal("somebody", frozenset(Scope), token="1a2b3c4d")
+    async with asker(gateway(home, scripted)) as client:
+        plan = await planned(client, "destruir-servidor", name="prod")
+        uninstall = await planned(client, "desinstalar-app", instance="n8n", target="prod")
+        wrong = [
+            await client.call("destruir-servidor", name="other", plano=plan),
+            await client.call("destruir-servidor", name="prod", plano=uninstall),
+            await client.call("desinstalar-app", instance="n8n", target="prod", drop_data=True, plano=uninstall),
+            await client.call("destruir-servidor", name="prod", plano="plano_" + "A" * 22),
+            await client.call("destruir-servidor", name="prod", plano=plan[:-1] + ("A" if plan[-1] != "A" else "B")),
+        ]
+    async with asker(gateway(home, scripted, principal=other)) as stranger:
+        wrong.append(await stranger.call("destruir-servidor", name="prod", plano=plan))
+    assert {code(one) for one in wrong} == {"PLAN_INVALID"}
+    assert scripted.done("server.destroy") == scripted.done("app.uninstall") == []
+    # What others tried has not used it up.
+    async with asker(gateway(home, scripted)) as client:
+        assert "resultado" in await client.call("destruir-servidor", name="prod", plano=plan)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("change", ["an application in the index", "a service", "a volume", "out of reach"])
+async def test_a_plan_for_what_has_changed_meanwhile_is_refused(home: Path, change: str) -> None:
+    allow(home)
+    scripted = backend()
+    async with asker(gateway(home, scripted)) as client:
+        plan = await planned(client, "destruir-servidor", name="prod")
+        (live,) = scripted.results["status"]
+        if change == "an application in the index":
+            scripted.known = Index({"prod": SERVER}, {**APPS, "prod/new": {"instance": "new"}})
+        elif change == "a service":
+            live["services"].append({"name": "new_web", "stack": "new"})
+        elif change == "a volume":
+            live["volumes"].append("new_data")
+        else:
+            live["reachable"] = False
+        said = await client.call("destruir-servidor", name="prod", plano=plan)
+        assert code(said) == "PLAN_STALE"
+        assert code(await client.call("destruir-servidor", name="prod", plano=plan)) == "PLAN_INVALID"
+    assert scripted.done("server.destroy") == []
+
+
+@pytest.mark.anyio
+async def test_a_restart_of_a_container_is_no_change(home: Path) -> None:
+    allow(home)
+    scripted = backend()
+    async with asker(gateway(home, scripted)) as client:
+        plan = await planned(client, "destruir-servidor", name="prod")
+        scripted.results["status"][0]["services"][0]["running"] = 0
+        scripted.results["status"][0]["services"].reverse()
+        assert "resultado" in await client.call("destruir-servidor", name="prod", plano=plan)
+
+
+@pytest.mark.anyio
+async def test_a_server_that_cannot_be_read_is_planned_by_the_index_and_that_is_said(home: Path) -> None:
+    scripted = backend()
+    scripted.errors["status"] = {"code": "SERVER_UNKNOWN", "message": "x", "details": {}, "retry_after": None}
+    async with asker(gateway(home, scripted)) as client:
+        plan = (await client.call("destruir-servidor", name="prod"))["plano"]
+    assert any("SERVER_UNKNOWN" in one for one in plan["muda"])
+    assert any("n8n, postgres" in one for one in plan["destroi"])
+
+
+@pytest.mark.anyio
+async def test_who_may_not_do_it_gets_no_plan_either(home: Path) -> None:
+    scripted = backend()
+    scripted.principal = Principal("token:x", frozenset({Scope.READ, Scope.ADMIN}), frozenset({"other"}))
+    async with asker(gateway(home, scripted)) as client:
+        assert code(await client.call("destruir-servidor", name="prod")) == "ACCESS_FORBIDDEN"
+    assert scripted.started == [] and not (home / "mcp-plans").exists()
+
+
+def make(store: Plans, principal: str = "somebody") -> str:
+    return store.make(
+        principal, "op", {"secret": "s3cret"}, fingerprint="f", name="prod", lines=["all"], deletes_data=True
+    )
+
+
+def test_a_plan_on_disk_holds_neither_its_id_nor_its_arguments(home: Path) -> None:
+    store = Plans(home, Texts("pt"))
+    plan = make(store)
+    (file,) = (home / "mcp-plans").iterdir()
+    assert plan not in file.name + file.read_text() and plan.removeprefix("plano_") not in file.read_text()
+    assert "s3cret" not in file.read_text()
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_plan_expires_and_is_forgotten(home: Path) -> None:
+    moment = [1000.0]
+    store = Plans(home, Texts("pt"), lambda: moment[0])
+    plan = make(store)
+    moment[0] += LIFETIME - 1
+    assert store.get(plan, "somebody", "op", {"secret": "s3cret"}).name == "prod"
+    moment[0] += 1
+    with pytest.raises(LivchatError, match="PLAN_INVALID"):
+        store.get(plan, "somebody", "op", {"secret": "s3cret"})
+    for file in (home / "mcp-plans").iterdir():
+        os.utime(file, (0, 0))
+    make(store)
+    assert len(list((home / "mcp-plans").iterdir())) == 1
+
+
+def test_of_many_that_use_a_plan_at_once_one_succeeds(home: Path) -> None:
+    store = Plans(home, Texts("pt"))
+    plan = make(store)
+    taken: list[bool] = []
+    ready = threading.Barrier(16)
+
+    def take() -> None:
+        ready.wait()
+        try:
+            Plans(home, Texts("pt")).take(plan)
+            taken.append(True)
+        except LivchatError:
+            taken.append(False)
+
+    threads = [threading.Thread(target=take) for _one in range(16)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert taken.count(True) == 1
+
+
+def test_another_process_honours_a_plan_and_none_does_so_again(home: Path) -> None:
+    plan = make(Plans(home, Texts("pt")))
+    program = (
+        "import sys\nfrom pathlib import Path\n"
+        "from livchat_mcp.plans import Plans\nfrom livchat_mcp.texts import Texts\n"
+        "store = Plans(Path(sys.argv[1]), Texts('pt'))\n"
+        "print(store.get(sys.argv[2], 'somebody', 'op', {'secret': 's3cret'}).name)\nstore.take(sys.argv[2])"
+    )
+    run = [sys.executable, "-P", "-c", program, str(home), plan]
+    first = subprocess.run(run, capture_output=True, text=True, check=False)
+    second = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (first.returncode, first.stdout) == (0, "prod\n"), first.stderr
+    assert second.returncode != 0 and "PLAN_INVALID" in second.stderr
+
+
+def test_an_approval_does_not_bring_a_used_plan_back(home: Path) -> None:
+    store = Plans(home, Texts("pt"))
+    plan = make(store)
+    store.approve(plan)
+    assert store.approved(plan)
+    store.take(plan)
+    with pytest.raises(LivchatError):
+        store.approve(plan)
+    with pytest.raises(LivchatError):
+        store.take(plan)
+
+
+@pytest.mark.anyio
+async def test_a_person_approves_in_a_terminal_where_the_client_cannot_ask(home: Path) -> None:
+    scripted = backend()
+    async with asker(gateway(home, scripted)) as client:
+        plan = await planned(client, "destruir-servidor", name="prod")
+        environment = {**os.environ, "LIVCHAT_HOME": str(home)}
+        command = [sys.executable, "-P", "-m", "livchat_mcp", "approve", plan]
+        # Not by a program: whoever has no terminal is no person.
+        done = subprocess.run(command, env=environment, input="prod\n", capture_output=True, text=True, check=False)
+        assert done.returncode != 0 and "APPROVAL_REQUIRED" in done.stderr
+        for typed, expected in (("produ", 1), ("prod", 0)):
+            terminal = pexpect.spawn(command[0], command[1:], env=environment, timeout=60, encoding="utf-8")
+            terminal.expect("> ")
+            assert "apaga: apaga o servidor prod" in str(terminal.before)
+            terminal.sendline(typed)
+            terminal.expect(pexpect.EOF)
+            terminal.close()
+            assert bool(terminal.exitstatus) == bool(expected)
+            said = await client.call("destruir-servidor", name="prod", plano=plan)
+            assert ("resultado" in said) == (expected == 0)
+    assert len(scripted.done("server.destroy")) == 1
+    assert json.loads((home / "audit.jsonl").read_text().splitlines()[-1])["confirmation"] == "terminal"

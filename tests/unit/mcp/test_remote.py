@@ -1,0 +1,93 @@
+"""The gateway over a remote REST API: the same tools, the same answers, and a job that is found on the other side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mcp import Client
+
+from livchat_cli.access import Principal
+from livchat_cli.errors import LivchatError
+from livchat_cli.jobs import Jobs
+from livchat_cli.operations import Scope, get
+from livchat_mcp.backend_remote import RemoteBackend
+from tests.throwaway import Tree
+from tests.unit.api.running import Running, state
+from tests.unit.mcp.running import over_stdio
+from tests.unit.mcp.test_jobs import nap, said
+
+
+@pytest.fixture(scope="module")
+def api(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running(tree, tmp_path_factory.mktemp("api") / "home")
+    running.write_state(state(servers=120))
+    running.start()
+    yield running
+    running.stop()
+
+
+def remote(api: Running, principal: Principal | None = None) -> RemoteBackend:
+    backend = RemoteBackend(api.url, api.key())
+    return backend.of(principal) if principal else backend
+
+
+@pytest.mark.anyio
+async def test_the_same_tools_work_over_an_api(tree: Tree, api: Running, home: Path) -> None:
+    environment = {"LIVCHAT_API_URL": api.url, "LIVCHAT_API_TOKEN": api.key()}
+    told: list[str | None] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message)
+
+    async with Client(over_stdio(tree, home, environment=environment)) as client:
+        servers = said(await client.call_tool("listar-servidores", {}))
+        assert servers["itens"][0]["name"] == "s0" and "de 120" in servers["proximo"]
+        one = said(await client.call_tool("listar-servidores", {"acao": "show", "name": "s1"}))
+        assert one["resultado"]["ip_address"] == "192.0.2.1"
+        result = await client.call_tool("operacao", nap("s1", seconds="1"), progress_callback=note)
+        done = said(result)
+        assert done["resultado"]["rested"] == "s1", done
+        assert {"localhost: Sleep", "localhost: Talk"} <= set(told)
+        # It ran on the other side, and nothing of it is here.
+        assert Jobs(api.home).get(done["trabalho"]).record()["principal"] == "token:admin"
+        assert Jobs(home).all() == []
+        shown = said(await client.call_tool("trabalhos", {"acao": "show", "job": done["trabalho"]}))
+        assert shown["resultado"]["result"] == done["resultado"]
+        failed = await client.call_tool("operacao", nap("s1", fails="yes"))
+        assert failed.is_error and said(failed)["erro"]["details"]["task"] == "Fail"
+        plan = said(await client.call_tool("criar-servidor", {"name": "new", "domain": "new.example.com"}))
+        assert plan["plano"]["custo_mensal"] == "desconhecido"
+
+
+def test_a_caller_that_is_limited_here_is_limited_there(api: Running) -> None:
+    backend = remote(api, Principal("token:x", frozenset(Scope), frozenset({"s1"})))
+    assert list(backend.index().servers) == ["s1"]
+    with pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+        backend.look(get("server.show"), {"name": "s0"})
+    with pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+        backend.start(get("server.setup"), {"target": ["s0"]}, "mcp-1", None)
+
+
+def test_an_index_comes_whole_though_it_comes_in_pages(api: Running) -> None:
+    index = remote(api).index()
+    assert (len(index.servers), len(index.applications)) == (120, 240)
+    assert set(index.on("s7")) == {"n8n", "postgres"}
+
+
+@pytest.mark.parametrize(
+    ("url", "code"), [("http://127.0.0.1:1", "API_UNREACHABLE"), ("the API with a wrong token", "ACCESS_DENIED")]
+)
+def test_what_the_api_does_not_do_is_an_error_of_the_usual_form(api: Running, url: str, code: str) -> None:
+    backend = RemoteBackend(url if "://" in url else api.url, "livchat_key_00000000_" + "x" * 43)
+    with pytest.raises(LivchatError, match=code) as caught:
+        backend.look(get("server.list"), {})
+    assert "x" * 43 not in str(caught.value.to_dict())
+
+
+def test_a_request_that_is_sent_twice_is_done_once(api: Running) -> None:
+    backend, wanted = remote(api), {"target": ["s2"]}
+    first = backend.start(get("server.setup"), wanted, "mcp-once", None)
+    assert backend.start(get("server.setup"), wanted, "mcp-once", None)["id"] == first["id"]
+    Jobs(api.home).cancel(first["id"])

@@ -1,0 +1,154 @@
+"""The tools as clients see them: all of the operations, few words, plain schemas, honest hints."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from livchat_cli.operations import OPERATIONS, Scope, get
+from livchat_mcp import schemas, table
+from livchat_mcp.options import Options
+from livchat_mcp.texts import _TEXTS, Language, Texts
+from livchat_mcp.tools import Tool, Toolbox
+from livchat_mcp.translations import PORTUGUESE
+from tests.throwaway import Tree
+
+SEED = {
+    "listar-servidores",
+    "criar-servidor",
+    "destruir-servidor",
+    "instalar-app",
+    "desinstalar-app",
+    "verificar-status",
+    "executar-comando",
+    "ver-logs",
+}
+
+
+def tools(language: Language = "pt", **options: Any) -> dict[str, Tool]:
+    return Toolbox(Options(language=language, commands=True, **options), Texts(language)).tools(Scope)
+
+
+def listed(language: Language = "pt") -> list[dict[str, Any]]:
+    return [one.listed().model_dump(by_alias=True, mode="json", exclude_none=True) for one in tools(language).values()]
+
+
+def nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    """The schema and all within it."""
+    if isinstance(schema, dict):
+        yield schema
+        for one in schema.values():
+            yield from nodes(one)
+    elif isinstance(schema, list):
+        for one in schema:
+            yield from nodes(one)
+
+
+def test_the_tools_have_the_names_of_the_seed_and_never_more_than_twenty_fit() -> None:
+    assert set(tools()) >= SEED
+    has_dns = any(one.name.startswith("dns.") for one in OPERATIONS)
+    has_backup = any(fnmatch.fnmatch(one.name, "*backup*") for one in OPERATIONS)
+    assert ("configurar-dns" in tools(), "backup-servidor" in tools()) == (has_dns, has_backup)
+    assert len(table.NAMED) + len([table.REST]) <= 20
+
+
+@pytest.mark.parametrize("language", ["pt", "en"])
+def test_the_list_of_tools_is_short(language: Language) -> None:
+    # Four characters are a token, roughly: a tokenizer of 2024 counts 5 % less for this list.
+    assert len(json.dumps(listed(language), ensure_ascii=False, separators=(",", ":"))) / 4 <= 4000
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
+def test_every_operation_is_reachable_with_all_its_parameters(operation: Any) -> None:
+    tool = tools()[table.tool_of(operation)]
+    assert operation in tool.operations
+    shown = tool.listed()
+    wanted = set(operation.schema()) - schemas.HIDDEN
+    if tool.rest:
+        assert operation.name in shown.input_schema["properties"]["nome"]["enum"]
+        assert all(name in str(shown.description) for name in wanted)
+    else:
+        assert wanted <= set(shown.input_schema["properties"])
+
+
+def test_no_tool_does_anything_but_operations() -> None:
+    assert [one for tool in tools().values() for one in tool.operations if one not in OPERATIONS] == []
+    assert sorted(one.name for tool in tools().values() for one in tool.operations) == sorted(
+        one.name for one in OPERATIONS
+    )
+
+
+@pytest.mark.parametrize("tool", listed(), ids=lambda one: one["name"])
+def test_schemas_are_of_the_plainest_kind(tool: dict[str, Any]) -> None:
+    assert tool["inputSchema"]["additionalProperties"] is False
+    assert tool["outputSchema"]["type"] == "object"
+    for one in [*nodes(tool["inputSchema"]), *nodes(tool["outputSchema"])]:
+        assert not {"const", "anyOf", "oneOf", "allOf", "$ref", "patternProperties"} & set(one)
+        assert isinstance(one.get("type", "object"), (str, dict))
+        if isinstance(one.get("enum"), list):
+            assert all(isinstance(value, str) for value in one["enum"])
+
+
+@pytest.mark.parametrize("tool", tools().values(), ids=lambda one: one.name)
+def test_every_tool_says_truly_how_dangerous_it_is(tool: Tool) -> None:
+    hints = tool.listed().annotations
+    assert hints is not None
+    effects = {one.effect for one in tool.operations}
+    assert bool(hints.read_only_hint) == (effects == {"read"})
+    dangerous = "destroy" in effects or any(one.scope is Scope.EXEC for one in tool.operations)
+    if not hints.read_only_hint:
+        assert hints.destructive_hint is dangerous
+
+
+def test_the_gateway_does_not_start_with_a_kind_of_tool_nobody_annotated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(table.ANNOTATIONS, table.Kind.DESTROY)
+    with pytest.raises(RuntimeError, match="destroy"):
+        tools()
+
+
+def test_the_order_of_tools_never_changes() -> None:
+    assert [one["name"] for one in listed()] == [one["name"] for one in listed()]
+    assert listed()[0]["name"] == "listar-servidores"
+
+
+def test_every_parameter_is_described_in_portuguese() -> None:
+    english = {one["description"] for operation in OPERATIONS for one in operation.schema().values()}
+    assert english - set(PORTUGUESE) == set()
+    shown = json.dumps(listed("pt"), ensure_ascii=False)
+    assert not [text for text in english if text in shown]
+    assert get("server.destroy").summary in json.dumps(listed("en"))
+
+
+def test_every_sentence_stands_in_both_languages_with_the_same_names() -> None:
+    for key, (portuguese, english) in _TEXTS.items():
+        names = [sorted(one.split("}")[0] for one in text.split("{")[1:]) for text in (portuguese, english)]
+        assert portuguese and english and names[0] == names[1], key
+
+
+def test_a_new_operation_is_a_tool_with_no_other_line_changed(tree: Tree, tmp_path: Path) -> None:
+    program = (
+        "import json\nfrom livchat_mcp.tools import *\n"
+        "box = Toolbox(Options(), Texts('pt')).tools({'admin'})\n"
+        "tool = box['operacao']\n"
+        "call = tool.read({'nome': 'server.nap', 'parametros': {'apps': ['n8n'], 'target': ['prod']}})\n"
+        "print(json.dumps([tool.listed().model_dump(mode='json'), call.operation.name, call.values]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env=tree.environment(tmp_path / "home"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    tool, name, values = json.loads(done.stdout)
+    assert "server.nap" in tool["input_schema"]["properties"]["nome"]["enum"]
+    assert "server.nap (apps, target, variables?): Deixa servidores descansarem um pouco" in tool["description"]
+    assert (name, values) == ("server.nap", {"apps": ["n8n"], "target": ["prod"]})
