@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ import pytest
 from livchat_cli.export import wrappers
 from tests.e2e.conftest import SERVER
 from tests.e2e.elsewhere import Elsewhere
+from tests.e2e.foreign import machine
 from tests.e2e.story import Story
-from tests.lab import vps
 
 NAME = SERVER.replace("e2e", "awx")
 OTHER = f"{NAME}-adopted"
@@ -208,14 +207,8 @@ def test_answers_are_checked_before_anything_is_done(
 def foreign(story: Story, launched: Any, lasting: Path) -> Iterator[dict[str, str]]:
     """Address of a machine that no cloud knows, and a key that lets its owner in."""
     key = lasting / "ssh_keys" / NAME
-    vps.delete_plain(story.lab, OTHER)
-    address = vps.create_plain(story.lab, OTHER, public_key=key.with_suffix(".pub").read_text())
-    wait = f"until ssh-keyscan -T 2 {address} 2>/dev/null | grep -q ssh-; do sleep 0.2; done"
-    try:
-        subprocess.run(["timeout", "120", "bash", "-c", wait], check=True)
-        yield {"address": address, "key": str(key)}
-    finally:
-        vps.delete_plain(story.lab, OTHER)
+    with machine(story.lab, OTHER, "debian-13", 22, public_key=key.with_suffix(".pub").read_text()) as made:
+        yield {"address": made.address, "key": str(key)}
 
 
 def test_every_playbook_runs_with_a_surveys_answers(folder: Folder, launched: Any, foreign: dict[str, str]) -> None:

@@ -9,7 +9,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 from cloudflare import Cloudflare
 
 from tests.e2e.conftest import SERVER
+from tests.e2e.foreign import Foreign, machine
 from tests.e2e.story import StepError, Story
-from tests.lab import vps
 from tests.lab.config import LabConfig
 
 # A user who may become root, and one who may not without a password. Only root's port of SSH is another one too.
@@ -42,49 +41,6 @@ runcmd: [[systemctl, restart, ssh]]
 """
 
 
-@dataclass(frozen=True)
-class Foreign:
-    """A machine that no cloud of ours knows."""
-
-    name: str
-    address: str
-    lab: LabConfig
-
-    def run(self, *command: str, stdin: str = "") -> str:
-        """What a command prints there, past all that is tested."""
-        argv = ["docker", "exec", "--interactive", self.machine, *command]
-        return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=True).stdout
-
-    def script(self, text: str) -> str:
-        return self.run("bash", "-euo", "pipefail", "-s", stdin=text)
-
-    @property
-    def machine(self) -> str:
-        return f"{self.lab.network}_adopted_{self.name}"
-
-    @contextmanager
-    def off(self) -> Iterator[None]:
-        """While it does not answer."""
-        subprocess.run(["docker", "pause", self.machine], check=True, capture_output=True)
-        try:
-            yield
-        finally:
-            subprocess.run(["docker", "unpause", self.machine], check=True, capture_output=True)
-
-
-@contextmanager
-def machine(story: Story, kind: str, image: str, port: int, **more: str) -> Iterator[Foreign]:
-    name = f"{SERVER}-{kind}"
-    vps.delete_plain(story.lab, name)
-    address = vps.create_plain(story.lab, name, image, **more)
-    wait = f"until ssh-keyscan -T 2 -p {port} {address} 2>/dev/null | grep -q ssh-; do sleep 0.2; done"
-    try:
-        subprocess.run(["timeout", "120", "bash", "-c", wait], check=True)
-        yield Foreign(name, address, story.lab)
-    finally:
-        vps.delete_plain(story.lab, name)
-
-
 def new_key(folder: Path) -> Path:
     path = folder / "id_ed25519"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "operator", "-f", path], check=True)
@@ -101,14 +57,14 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def old(story: Story, key: Path) -> Iterator[Foreign]:
     """Debian 12, SSH on another port, for users who are not root."""
     public = key.with_suffix(".pub").read_text().strip()
-    with machine(story, "old", "debian-12", 2222, user_data=USER_DATA.format(key=public)) as made:
+    with machine(story.lab, f"{SERVER}-old", "debian-12", 2222, user_data=USER_DATA.format(key=public)) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def bare(story: Story, key: Path) -> Iterator[Foreign]:
     """Debian 13, root let in by key."""
-    with machine(story, "bare", "debian-13", 22, public_key=key.with_suffix(".pub").read_text()) as made:
+    with machine(story.lab, f"{SERVER}-bare", "debian-13", 22, public_key=key.with_suffix(".pub").read_text()) as made:
         # Another account of the image's own has the key too; here only root's is of interest.
         made.script("until [ -e /var/lib/cloud/instance/boot-finished ]; do sleep 0.2; done; rm -f /home/*/.ssh/*")
         yield made
