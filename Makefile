@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Some machines have it set, and then each of our commands compiles itself first.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help bootstrap demo test lint unit sanity lab-up lab-down lab-status lab-clean contract e2e molecule bench lock docs
 
