@@ -81,6 +81,10 @@ resources:
   returned: success
   type: dict
   sample: {cpu_cores: 2, memory_mb: 3837, disk_gb: 40}
+nftables:
+  description: Whether C(nft) is there already, so that ports can be closed before anything is installed.
+  returned: success
+  type: bool
 error:
   description: >-
     Code, message and details of what is wrong; C(details.reasons) holds each of several reasons with its code.
@@ -408,7 +412,8 @@ def main():
         check(params["host"], reasons)
     except LivchatError as error:
         fail(module, error)
-    module.exit_json(changed=False, ansible_facts=facts, resources=resources(facts))
+    nftables = bool(module.get_bin_path("nft"))
+    module.exit_json(changed=False, ansible_facts=facts, resources=resources(facts), nftables=nftables)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,8 @@ class ScriptedServer:
 
     def destroy(self) -> None:
         """Removes what the scripts made at the providers; a benchmark need not be quick here."""
+        for path in self.folder.glob(f"{self.name}*"):
+            path.unlink()
         hetzner = Client(self.lab.hetzner_token, api_endpoint=self.lab.hetzner_url)
         if server := hetzner.servers.get_by_name(self.name):
             hetzner.servers.delete(server).wait_until_finished()
