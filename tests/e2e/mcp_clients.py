@@ -1,11 +1,13 @@
-"""MCP clients that nobody here wrote, asked for one call at a time: the official inspector and the official SDK."""
+"""MCP clients that nobody here wrote, asked for one call at a time: the official inspector, both lines of the SDK."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +16,16 @@ import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.throwaway import ROOT
+
 # The inspector asks for Node 22.19 or newer, which a distribution may not have.
 PACKAGES = (
     "node@24.21.0",
     "@modelcontextprotocol/inspector@2.12.0",
     "@modelcontextprotocol/conformance@0.1.16",
+    # What it will be for the protocol of 2026.
+    "conformance-next@npm:@modelcontextprotocol/conformance@0.2.0-alpha.12",
+    "@anthropic-ai/claude-code@2.1.197",
 )
 # Seconds that a call may take: the gateway comes back after 45.
 PATIENCE = 120
@@ -32,19 +39,30 @@ class Caller(Protocol):
 
 
 class Programs:
-    """The clients that are programs of Node, installed in a folder of the lab."""
+    """The clients, installed in a folder of the lab."""
 
     def __init__(self, folder: Path) -> None:
-        self._bin = folder / "node_modules" / ".bin"
-        if not (self._bin / "mcp-inspector").exists():
+        self.folder = folder
+        modules = folder / "node_modules"
+        self._node = modules / ".bin" / "node"
+        self._paths = {name: modules / ".bin" / name for name in ("mcp-inspector", "conformance", "claude")}
+        self._paths["conformance-next"] = modules / "conformance-next" / "dist" / "index.js"
+        installed = folder / "installed"
+        if not installed.exists() or installed.read_text() != " ".join(PACKAGES):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             command = ["npm", "install", "--no-fund", "--no-audit", "--no-save", "--prefix", str(folder), *PACKAGES]
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
+            installed.write_text(" ".join(PACKAGES))
 
-    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(self._bin / "node"), str(self._bin / program), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    def run(
+        self, program: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        path = self._paths[program]
+        # The one that is no script of Node's.
+        command = [str(path), *arguments] if program == "claude" else [str(self._node), str(path), *arguments]
+        env = {**os.environ, **(environment or {})}
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 class Inspector:
@@ -100,4 +118,31 @@ class Sdk:
                 return await client.call_tool(tool, arguments)
 
         said: dict[str, Any] = json.loads(anyio.run(ask).content[0].text)
+        return said
+
+
+class FirstSdk:
+    """The client of the official SDK's first line, in an environment of its own, since both lines are one package."""
+
+    def __init__(self, folder: Path, server: StdioServerParameters | str, key: str = "") -> None:
+        environment = folder / "mcp-v1"
+        self._python = environment / "bin" / "python"
+        if not self._python.exists():
+            uv, locked = str(Path(sys.executable).parent / "uv"), str(ROOT / "requirements" / "mcp-v1.txt")
+            subprocess.run([uv, "venv", "--quiet", "--clear", str(environment)], check=True)
+            install = [uv, "pip", "install", "--quiet", "--python", str(self._python), "--require-hashes", "-r", locked]
+            subprocess.run(install, check=True)
+        self._target = (
+            {"command": server.command, "args": server.args, "env": server.env}
+            if isinstance(server, StdioServerParameters)
+            else {"url": server, "key": key}
+        )
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        request = json.dumps({"tool": tool, "arguments": arguments, **self._target})
+        command = [str(self._python), str(Path(__file__).with_name("mcp_first_line.py"))]
+        done = subprocess.run(command, input=request, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        if done.returncode:
+            raise RuntimeError(f"{tool} ended with {done.returncode}: {done.stderr}")
+        said: dict[str, Any] = json.loads(done.stdout)
         return said
