@@ -16,6 +16,17 @@ from livchat_mcp.translations import PORTUGUESE
 Schema = dict[str, Any]
 # The approval of a plan takes its place.
 HIDDEN = {"confirm_name"}
+# What each tool answers with: how far it is (`pronto`, `plano`, `andando`), and what there is of a result. `Reply` says
+# it in full. It is short, since it stands in the list of tools as often as there are tools.
+OUTPUT: Schema = {
+    "type": "object",
+    "properties": {
+        "estado": {"type": "string"},
+        "itens": {"type": "array", "items": {"type": "object"}},
+        "resultado": {"type": "object"},
+    },
+    "required": ["estado"],
+}
 _KEPT = ("type", "enum", "minimum", "maximum")
 
 
@@ -26,20 +37,6 @@ def parameters(operation: Operation, language: Language) -> dict[str, Schema]:
 
 def required(operation: Operation) -> list[str]:
     return [name for name, field in operation.model.model_fields.items() if field.is_required() and name not in HIDDEN]
-
-
-def output(plans: bool, runs: bool) -> Schema:
-    """What a tool answers with: how far it is, and what there is of a result. `Reply` says it in full."""
-    states = ["pronto", *(["plano"] if plans else []), *(["andando"] if runs else [])]
-    return {
-        "type": "object",
-        "properties": {
-            "estado": {"type": "string", "enum": states},
-            "itens": {"type": "array", "items": {"type": "object"}},
-            "resultado": {"type": "object"},
-        },
-        "required": ["estado"],
-    }
 
 
 def _described(schema: Mapping[str, Any], language: Language) -> Schema:

@@ -126,7 +126,7 @@ class Tool:
                 **({"required": required} if required else {}),
                 "additionalProperties": False,
             },
-            output_schema=schemas.output("plano" in self.own, any(map(_lasts, self.operations))),
+            output_schema=schemas.OUTPUT,
             annotations=table.ANNOTATIONS[self.kind],
         )
 
@@ -264,11 +264,6 @@ class Toolbox:
 def plans(operation: Operation) -> bool:
     """Whether it is carried out only by an approved plan: what destroys, and what costs money."""
     return operation.effect is Effect.DESTROY or bool(operation.creates)
-
-
-def _lasts(operation: Operation) -> bool:
-    """Whether it may go on when the answer comes: a job of its own, or the one that it shows."""
-    return bool(operation.playbook) or operation.target == "job"
 
 
 def _summary(operation: Operation, texts: Texts) -> str:

@@ -61,8 +61,9 @@ def test_the_tools_have_the_names_of_the_seed_and_never_more_than_twenty_fit() -
 
 @pytest.mark.parametrize("language", ["pt", "en"])
 def test_the_list_of_tools_is_short(language: Language) -> None:
-    # Four characters are a token, roughly: a tokenizer of 2024 counts 5 % less for this list.
-    assert len(json.dumps(listed(language), ensure_ascii=False, separators=(",", ":"))) / 4 <= 4000
+    # The tokenizer that Anthropic published (in anthropic 0.34) takes 3.9 characters of this list as one token in
+    # Portuguese, and 4.2 in English.
+    assert len(json.dumps(listed(language), ensure_ascii=False, separators=(",", ":"))) / 3.9 <= 4000
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
