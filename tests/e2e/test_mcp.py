@@ -181,9 +181,7 @@ def test_the_first_line_of_the_sdk_gives_the_same(
     assert said["itens"] == [{"valor": one} for one in ("postgres", "redis", "n8n")]
 
 
-def test_claude_code_is_connected_by_the_lines_of_the_readme(
-    programs: Programs, served: Served, stdio: StdioServerParameters, tmp_path: Path
-) -> None:
+def test_claude_code_connects(programs: Programs, served: Served, stdio: StdioServerParameters, tmp_path: Path) -> None:
     home = {"HOME": str(tmp_path), "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
     environment = [word for name, one in (stdio.env or {}).items() for word in ("--env", f"{name}={one}")]
     programs.run("claude", "mcp", "add", "livchat", *environment, "--", stdio.command, *stdio.args, environment=home)
