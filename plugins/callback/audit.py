@@ -12,6 +12,8 @@ type: aggregate
 short_description: Keeps a line of every operation on every server
 description:
   - At the end of a playbook, adds a line for each host to C(audit.jsonl) in the operator's home.
+  - A line with the outcome C(begun) comes before that as soon as something was changed on a host, so that a run
+    which is killed has left a line too.
   - A line has the time, who asked, the operation, the host, the extra variables, how it ended, how long it took,
     and which tasks changed something or failed.
   - Values whose names say that they are secret are left out, and of tasks with C(no_log) only the name is kept.
@@ -67,7 +69,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         if result._result.get("changed"):
+            host = result._host.get_name()
+            first = host not in self._changed
             self._note(self._changed, result)
+            if first and not context.CLIARGS.get("check"):
+                self._write({host: "begun"})
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         if not ignore_errors:
@@ -78,17 +84,20 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         self._note(self._failed, result)
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        self._write({host: self._outcome(stats.summarize(host)) for host in self._hosts(stats)})
+
+    def _write(self, outcomes: dict[str, str]) -> None:
         try:
             if self._homeless:
                 return
             audit = Audit(Home(self._home))
             duration = time.monotonic() - self._began
-            for host in self._hosts(stats):
+            for host, outcome in outcomes.items():
                 audit.add(
                     self._operation,
                     host,
                     self._parameters,
-                    self._outcome(stats.summarize(host)),
+                    outcome,
                     duration,
                     check=bool(context.CLIARGS.get("check")),
                     changed=self._changed.get(host, []),

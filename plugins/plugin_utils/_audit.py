@@ -69,7 +69,7 @@ class Audit:
     def add(
         self, operation: str, target: str, parameters: dict[str, t.Any], outcome: str, duration: float, **more: t.Any
     ) -> None:
-        """Adds a line: `outcome` is success, failed or unreachable, `duration` is in seconds."""
+        """Adds a line: `outcome` is begun, success, failed or unreachable, `duration` is in seconds."""
         line = {
             "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
             "actor": actor(),

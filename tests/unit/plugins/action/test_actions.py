@@ -170,6 +170,20 @@ def test_an_error_is_an_object_with_a_code_and_is_in_the_audit_log(play: Play, t
     assert line["parameters"]["apps"] == "n8" and line["parameters"]["api_token"] == "(redacted)"
 
 
+def test_what_a_run_changes_is_in_the_audit_log_before_its_end(play: Play, tmp_path: Path) -> None:
+    log = tmp_path / "home/audit.jsonl"
+    tasks = [
+        state("remember", record={"ip_address": "203.0.113.7"}),
+        state("remember more", record={"ip_address": "203.0.113.8"}),
+        {"name": "look", "ansible.builtin.command": {"argv": ["cat", str(log)]}, "changed_when": False},
+    ]
+    (line,) = play(tasks)["look"]["stdout_lines"]
+    begun = json.loads(line)
+    assert (begun["target"], begun["outcome"], begun["changed"]) == ("prod", "begun", ["remember"])
+    _, ended = Audit(Home(str(tmp_path / "home"))).lines()
+    assert (ended["outcome"], ended["changed"]) == ("success", ["remember", "remember more"])
+
+
 def test_every_url_that_fails_is_told_not_the_first_alone(play: Play) -> None:
     urls = [{"host": "one.invalid"}, {"host": "two.invalid", "path": "/x", "status": [302]}]
     arguments = {"urls": urls, "address": "127.0.0.1", "timeout": 0, "interval": 0.01}
