@@ -25,7 +25,7 @@ lint: bootstrap ## ruff, mypy, yamllint, ansible-lint (production)
 	@tools/lint
 
 unit: bootstrap ## tests that need no lab
-	@$(PY) -m pytest tests/unit -q -n 2 --dist loadfile
+	@$(PY) -m pytest tests/unit -q -n 3 --dist loadfile
 
 sanity: bootstrap ## ansible-test sanity on a copy laid out as a collection
 	@tools/sanity
