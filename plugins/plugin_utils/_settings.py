@@ -35,6 +35,7 @@ DEFAULTS: dict[str, t.Any] = {
     "acme.ca_file": "",
     "acme.root_file": "",
     "docker.source": "docker",
+    "docker.repository": "https://download.docker.com/linux",
     "docker.registry_mirrors": [],
     "docker.insecure_registries": [],
     "vault.password_file": "",

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,17 @@ SERVER = f"e2e-{hashlib.sha256(TESTER.encode()).hexdigest()[:6]}"
 
 @pytest.fixture(scope="session")
 def story() -> Iterator[Story]:
+    with a_home(SERVER) as told:
+        yield told
+
+
+@contextmanager
+def a_home(name: str) -> Iterator[Story]:
+    """A new home for the running lab; at the end its servers are destroyed."""
     lab = config.load()
     # In the lab's folder, so that tests which were interrupted can be cleaned up after: the home lasts as long as
     # the server it made.
-    told = Story(lab, lab.folder / SERVER / "home")
+    told = Story(lab, lab.folder / name / "home")
     if told.home.exists():
         told.leave()
         shutil.rmtree(told.home.parent)

@@ -31,6 +31,7 @@ class LabConfig:
     zone: str = "lab.test"
     hetzner_port: int = 8080
     cloudflare_port: int = 8081
+    packages_port: int = 8082
     dns_port: int = 53
     registry_port: int = 5000
     acme_port: int = 14000
@@ -64,6 +65,15 @@ class LabConfig:
     @property
     def acme_url(self) -> str:
         return f"https://{self.gateway}:{self.acme_port}/dir"
+
+    @property
+    def docker_repository(self) -> Path:
+        """What is served as Docker's own package repository; there once it was wanted."""
+        return self.cache / "docker-repository"
+
+    @property
+    def docker_repository_url(self) -> str:
+        return f"http://{self.gateway}:{self.packages_port}"
 
     @property
     def registry(self) -> str:

@@ -37,6 +37,7 @@ def parts(config: LabConfig) -> list[Part]:
         Part("DNS", config.dns_port, config.gateway),
         Part("Hetzner API", config.hetzner_port, config.gateway),
         Part("Cloudflare API", config.cloudflare_port, config.gateway),
+        Part("Docker's packages", config.packages_port, config.gateway),
         Part("image registry", config.registry_port, config.gateway),
         Part("ACME server", config.acme_port, config.gateway),
     ]
@@ -170,6 +171,7 @@ def serve() -> None:
     """The supervisor's own life: serves until it is told to end."""
     from .cloudflare.api import create_app as cloudflare  # only this process needs the servers
     from .dns_server import DnsServer, ZoneStore
+    from .docker_repository.repository import create_app as docker_repository
     from .hetzner.api import create_app as hetzner
 
     config = load()
@@ -185,7 +187,11 @@ def serve() -> None:
     if not upstream:
         # The same images on loopback, the only address to which an engine pushes without TLS unless told otherwise.
         children.append(_child(config, "registry-loopback", registry.command(config, None, LOOPBACK), {}))
-    applications = ((hetzner(config), config.hetzner_port), (cloudflare(config, store), config.cloudflare_port))
+    applications = (
+        (hetzner(config), config.hetzner_port),
+        (cloudflare(config, store), config.cloudflare_port),
+        (docker_repository(config), config.packages_port),
+    )
     servers = [
         uvicorn.Server(uvicorn.Config(app, host=config.gateway, port=port, log_level="warning"))
         for app, port in applications

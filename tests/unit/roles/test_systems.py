@@ -9,6 +9,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.livchat.setup.plugins.plugin_utils._settings import DEFAULTS
 
 ROLES = Path(__file__).parents[3] / "roles"
 SYSTEMS: dict[str, dict[str, Any]] = {
@@ -77,7 +78,8 @@ def test_dockers_packages(system: str, docker: list[str], distribution: list[str
     ],
 )
 def test_dockers_repository(system: str, address: str, suite: str) -> None:
-    repository = templated("docker", SYSTEMS[system], task("docker", "ansible.builtin.deb822_repository"))
+    asked = task("docker", "ansible.builtin.deb822_repository")
+    repository = templated("docker", SYSTEMS[system], asked, docker_repository=DEFAULTS["docker.repository"])
     assert (repository["uris"], repository["suites"]) == (address, suite)
     assert repository["signed_by"] == f"{address}/gpg"
 

@@ -1,0 +1,92 @@
+"""Docker from a repository of its own: where its packages come from, that they stay, and one of a certain version.
+
+The repository is simulated: what is in its packages is the distribution's Docker (tests/lab/docker_repository).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings
+
+from tests.e2e.conftest import SERVER, a_home, connect
+from tests.e2e.story import Story
+from tests.lab.docker_repository import repository
+
+NAME = f"{SERVER}-repo"
+PACKAGES = ["docker-ce", "docker-ce-cli", "containerd.io"]
+
+
+@pytest.fixture(scope="module")
+def story() -> Iterator[Story]:
+    with a_home(NAME) as told:
+        repository.make(told.lab)
+        address = told.lab.docker_repository_url
+        Settings(Home(str(told.home))).update({"docker.source": "docker", "docker.repository": address})
+        yield told
+
+
+@pytest.fixture(scope="module")
+def target(story: Story) -> Any:
+    created = story.create(NAME)
+    story.setup(NAME)
+    return connect(story, NAME, created["ip_address"])
+
+
+def test_packages_come_from_the_repository_and_are_held(story: Story, target: Any) -> None:
+    for package in PACKAGES:
+        policy = target.check_output("apt-cache policy %s", package)
+        assert f"{story.lab.docker_repository_url}/debian trixie/stable" in policy
+    assert version(target) == repository.NEWEST
+    assert sorted(target.check_output("apt-mark showhold").split()) == sorted(PACKAGES)
+    assert not target.package("docker.io").is_installed
+    source = target.file("/etc/apt/sources.list.d/docker.sources").content_string
+    (key,) = (line.split(": ")[1] for line in source.splitlines() if line.startswith("Signed-By: "))
+    assert "BEGIN PGP PUBLIC KEY BLOCK" in target.file(key).content_string
+    assert target.service("docker").is_running and target.service("docker").is_enabled
+
+
+def test_a_second_setup_changes_nothing(story: Story, target: Any) -> None:
+    assert changes(story, {"full": True}) == 0
+
+
+def test_a_version_that_is_asked_for_is_installed_and_stays(story: Story, target: Any) -> None:
+    assert changes(story, {"docker_version": repository.OLDER}) > 0
+    assert version(target) == repository.OLDER
+    assert sorted(target.check_output("apt-mark showhold").split()) == sorted(PACKAGES)
+    assert target.service("docker").is_running
+    # Nobody asks for one any more: that which is there stays, though a newer one is to be had.
+    changes(story, {})
+    assert version(target) == repository.OLDER
+
+
+def test_a_version_that_is_not_there_is_refused_and_nothing_is_changed(story: Story, target: Any) -> None:
+    before = version(target)
+    done = setup(story, {"docker_version": "5:99.9"})
+    assert done.returncode == 2 and "docker-ce=5:99.9" in done.stdout, done.stdout
+    assert version(target) == before and target.service("docker").is_running
+
+
+def version(target: Any) -> str:
+    return str(target.check_output("dpkg-query --showformat='${Version}' --show docker-ce"))
+
+
+def changes(story: Story, variables: dict[str, Any]) -> int:
+    """How many changes a setup with the variables made."""
+    done = setup(story, variables)
+    assert done.returncode == 0, done.stdout
+    (recap,) = (line for line in done.stdout.splitlines() if line.startswith(NAME))
+    return int(recap.partition("changed=")[2].split()[0])
+
+
+def setup(story: Story, variables: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    inventory = story.home / "livchat.yml"
+    inventory.write_text("plugin: livchat.setup.hetzner\n")
+    given = json.dumps({"target": NAME, **variables})
+    command = ["ansible-playbook", "livchat.setup.setup", "-i", str(inventory), "-e", given]
+    return subprocess.run(command, env=story.environment(), capture_output=True, text=True, check=False)
