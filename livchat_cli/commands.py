@@ -316,6 +316,8 @@ def init(  # noqa: PLR0917  # options of a command line, none of them positional
     hetzner_endpoint: Annotated[str | None, typer.Option(help="Address of the Hetzner API.")] = None,
     dns_endpoint: Annotated[str | None, typer.Option(help="Address of the Cloudflare API.")] = None,
     dns_resolver: Annotated[list[str] | None, typer.Option(help="DNS server to ask; repeatable.")] = None,
+    dns_provider: Annotated[str | None, typer.Option(help="Who has the DNS zone: cloudflare, or none.")] = None,
+    acme_challenge: Annotated[str | None, typer.Option(help="dns-01 or http-01.")] = None,
     acme_server: Annotated[
         str | None, typer.Option(help="letsencrypt, letsencrypt-staging or the address of a directory.")
     ] = None,
@@ -344,7 +346,9 @@ def init(  # noqa: PLR0917  # options of a command line, none of them positional
             "dns.zone": zone,
             "acme.email": acme_email,
             "providers.hetzner.api_endpoint": hetzner_endpoint,
+            "dns.provider": dns_provider,
             "dns.api_endpoint": dns_endpoint,
+            "acme.challenge": acme_challenge,
             "dns.resolvers": dns_resolver,
             "acme.server": acme_server,
             "acme.ca_file": acme_ca_file,

@@ -1,4 +1,4 @@
-"""`init`: the operator's home, its vault, tokens and settings; each answer is tried before it is kept."""
+"""`init`: the operator's home, its vault, tokens and settings; all answers are tried before any is kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from livchat_cli.errors import LivchatError
 collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
-from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings, check  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import KEYRING_SERVICE, Vault  # noqa: E402
 
 TOKENS = {
@@ -27,6 +27,21 @@ TOKENS = {
 }
 _ZONE = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A setting that nobody can guess."""
+
+    question: str
+    pattern: re.Pattern[str]
+    example: str
+
+
+_ASKED = {
+    "dns.zone": _Asked("DNS zone", _ZONE, "example.com"),
+    "acme.email": _Asked("E-mail address for the certificate authority", _EMAIL, "me@example.com"),
+}
 
 
 @dataclass
@@ -47,27 +62,38 @@ class Initialiser:
         self._vault = Vault(self._home)
         self._answers = answers
         self._asking = asking
+        # What was answered, and is not kept yet.
+        self._chosen: dict[str, Any] = {}
 
     def run(self) -> dict[str, Any]:
         """What was made and found.
 
         Raises:
-            LivchatError: an answer is not allowed, or an API refused a token; nothing of that answer was kept.
+            LivchatError: an answer is not allowed, or an API refused a token. Of the answers none was kept but where
+                the vault's password is.
         """
         self._home.make()
-        chosen = self._settings_given()
-        changed = self._settings.update({**chosen, **self._vault_password()})
+        self._chosen = self._settings_given()
+        for key, value in self._chosen.items():
+            check(key, value)
+        # First, since the vault is read for tokens that are there already.
+        changed = self._settings.update(self._vault_password())
         checks: dict[str, str] = {}
         tokens: dict[str, str] = {}
-        endpoint = self._settings.get("providers.hetzner.api_endpoint")
+        endpoint = self._wanted("providers.hetzner.api_endpoint")
         checks["hetzner"] = self._token("hetzner", tokens, lambda token: probes.hetzner(token, endpoint))
-        if self._settings.get("dns.provider") == "cloudflare":
+        if self._wanted("dns.provider") == "cloudflare":
             checks["zone"] = self._zone(tokens)
         else:
             checks["zone"] = "not managed (dns.provider is none)"
-        checks["acme"] = probes.acme(self._settings.get("acme.server"), self._settings.get("acme.ca_file"))
+        checks["acme"] = probes.acme(self._wanted("acme.server"), self._wanted("acme.ca_file"))
+        changed |= self._settings.update(self._chosen)
         changed |= self._vault.set_all({f"tokens/{name}": token for name, token in tokens.items()})
         return {"home": self._home.path, "changed": changed, "checks": checks}
+
+    def _wanted(self, key: str) -> Any:
+        """The setting as it will be."""
+        return self._chosen[key] if key in self._chosen else self._settings.get(key)
 
     def _settings_given(self) -> dict[str, Any]:
         """Answers of the command line, then of the person, checked."""
@@ -75,19 +101,26 @@ class Initialiser:
         for key in ("acme.ca_file", "acme.root_file"):
             if key in given:
                 given[key] = str(Path(given[key]).expanduser().absolute())
-        for key, question, pattern, example in (
-            ("dns.zone", "DNS zone", _ZONE, "example.com"),
-            ("acme.email", "E-mail address for the certificate authority", _EMAIL, "me@example.com"),
-        ):
-            known = given.get(key) or self._settings.get(key)
+        for key, asked in _ASKED.items():
             if self._asking and key not in given:
-                given[key] = known = typer.prompt(question, default=known or None, err=True).strip()
+                given[key] = self._ask(key)
+            known = given.get(key) or self._settings.get(key)
             if not known:
                 option = key.replace("dns.", "").replace(".", "-")
-                raise LivchatError("SETTING_INVALID", f"{key}: give it with --{option}, such as {example}")
-            if not pattern.fullmatch(known):
-                raise LivchatError("SETTING_INVALID", f"{key}: {known!r} is not allowed; allowed: such as {example}")
+                raise LivchatError("SETTING_INVALID", f"{key}: give it with --{option}, such as {asked.example}")
+            _check_text(key, known)
         return given
+
+    def _ask(self, key: str) -> str:
+        """What the person answers, once it is allowed."""
+        while True:
+            answer = str(typer.prompt(_ASKED[key].question, default=self._settings.get(key) or None, err=True)).strip()
+            try:
+                _check_text(key, answer)
+            except LivchatError as error:
+                console.note(error.message)
+            else:
+                return answer
 
     def _vault_password(self) -> dict[str, str]:
         """A password for the vault, made when there is none; the setting that says where it is."""
@@ -131,10 +164,22 @@ class Initialiser:
             return False
 
     def _zone(self, tokens: dict[str, str]) -> str:
-        name, endpoint = self._settings.get("dns.zone"), self._settings.get("dns.api_endpoint")
+        endpoint = self._wanted("dns.api_endpoint")
+        given = "dns.zone" in self._answers.settings and self._answers.settings["dns.zone"]
+
+        def look(token: str) -> dict[str, Any]:
+            while True:
+                try:
+                    return probes.cloudflare(token, endpoint, self._wanted("dns.zone"))
+                except LivchatError as error:
+                    if error.code != "DNS_ZONE_NOT_FOUND" or not self._asking or given:
+                        raise
+                    console.note(error.message)
+                    self._chosen["dns.zone"] = self._ask("dns.zone")
 
         def probe(token: str) -> str:
-            zone = probes.cloudflare(token, endpoint, name)
+            zone = look(token)
+            name = self._wanted("dns.zone")
             state = zone.get("status")
             waiting = (
                 f"; set its name servers to {', '.join(zone.get('name_servers') or [])}" if state != "active" else ""
@@ -176,6 +221,13 @@ class Initialiser:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
             raise LivchatError("SETTING_INVALID", f"--{name}-token-file: {file}: {reason}") from None
+
+
+def _check_text(key: str, value: str) -> None:
+    asked = _ASKED[key]
+    if not asked.pattern.fullmatch(value):
+        message = f"{key}: {value!r} is not allowed; allowed: such as {asked.example}"
+        raise LivchatError("SETTING_INVALID", message, {"key": key, "value": value})
 
 
 def _make_password(path: Path) -> None:

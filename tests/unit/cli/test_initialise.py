@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
 from ansible_collections.livchat.setup.plugins.plugin_utils._state import State
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
@@ -48,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         elif not cloudflare:
             self.answer(422 if self.command == "POST" else 200, {"servers": []})
         else:
-            found = [ZONE] if "/zones?" in self.path else []
+            found = [ZONE] if "/zones?" in self.path and "other.example" not in self.path else []
             self.answer(200, {"success": True, "result": found, "result_info": {"total_pages": 1}})
 
     do_GET = do_POST = handle_any  # noqa: N815  # names that http.server prescribes
@@ -120,6 +121,37 @@ def test_a_token_without_its_rights_is_refused_and_not_kept(  # noqa: PLR0917  #
         initialise(tmp_path, api)
     assert caught.value.code == code
     assert not (tmp_path / "home" / "credentials.vault").exists()
+    # Of the settings too only where the vault's password is, which nothing refused.
+    kept = yaml.safe_load((tmp_path / "home" / "config.yaml").read_text())
+    assert kept == {"vault": {"password_file": str(tmp_path / "password")}}
+
+
+def test_what_is_kept_survives_an_answer_that_is_refused(tmp_path: Path, api: str) -> None:
+    initialise(tmp_path, api)
+    config = tmp_path / "home" / "config.yaml"
+    before = config.read_text()
+    with pytest.raises(LivchatError) as caught:
+        initialise(tmp_path, api, **{"dns.zone": "other.example"})
+    assert caught.value.code == "DNS_ZONE_NOT_FOUND"
+    assert config.read_text() == before
+
+
+def test_a_person_is_asked_again_until_the_answer_is_right(
+    tmp_path: Path, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
+    answers = {
+        "DNS zone": ["no zone", "other.example", "example.com"],
+        "E-mail address for the certificate authority": ["nobody", "me@example.com"],
+        "Cloudflare API token (Zone Read and DNS Edit on the zone)": ["wrong", "good"],
+    }
+    monkeypatch.setattr("typer.prompt", lambda question, **_: answers[question].pop(0))
+    addresses = {"providers.hetzner.api_endpoint": f"{api}/hz", "dns.api_endpoint": f"{api}/cf"}
+    given = Answers(settings=addresses, vault_password_file=str(tmp_path / "password"))
+    Initialiser(tmp_path / "home", given, asking=True).run()
+    assert not any(answers.values())
+    kept = yaml.safe_load((tmp_path / "home" / "config.yaml").read_text())
+    assert (kept["dns"]["zone"], kept["acme"]["email"]) == ("example.com", "me@example.com")
 
 
 @pytest.mark.parametrize(
