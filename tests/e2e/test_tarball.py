@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.e2e.conftest import SERVER
 from tests.e2e.elsewhere import Elsewhere
 from tests.e2e.story import Story
+
+INVENTORIES = Path(__file__).parents[2] / "inventories"
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +23,7 @@ def ansible(tmp_path_factory: pytest.TempPathFactory, story: Story) -> Callable[
     """Runs `ansible-SOMETHING` in a folder that holds an inventory, and no more."""
     folder = tmp_path_factory.mktemp("elsewhere")
     (folder / "ansible.cfg").write_text("[defaults]\n")
-    (folder / "livchat.yml").write_text("plugin: livchat.setup.hetzner\n")
+    shutil.copy(INVENTORIES / "livchat.yml", folder)
     environment = {
         name: value for name, value in story.environment().items() if not name.startswith(("PYTHON", "ANSIBLE"))
     }
@@ -35,7 +39,7 @@ def test_the_tarball_holds_what_a_playbook_needs_and_nothing_else(ansible: Calla
     listed: dict[str, Any] = json.loads(ansible("galaxy", "collection", "list", "livchat.setup", "--format", "json"))
     (place,) = listed
     folders = {path.name for path in (Path(place) / "livchat/setup").iterdir() if path.is_dir()}
-    assert {"apps", "meta", "playbooks", "plugins", "roles"} <= folders
+    assert {"apps", "inventories", "meta", "playbooks", "plugins", "roles"} <= folders
     assert not folders & {"tests", "livchat_cli", "tools", "build", ".venv", "molecule"}
 
 
@@ -47,11 +51,32 @@ def test_n8n_is_deployed_from_the_tarball(ansible: Callable[..., str], installed
     assert counts["failed"] == counts["unreachable"] == counts["changed"] == 0
 
 
-def test_another_application_is_installed_and_removed_from_the_tarball(
+def test_servers_named_by_hand_are_an_inventory_too(
+    ansible: Callable[..., str], story: Story, installed: dict[str, Any], tmp_path: Path
+) -> None:
+    inventory = yaml.safe_load((INVENTORIES / "hosts.yml").read_text())
+    variables = inventory["livchat"]["hosts"]["prod"]
+    number = json.loads((story.home / "state.json").read_text())["servers"][SERVER]["id"]
+    variables.update(
+        ansible_host=installed["address"],
+        ansible_ssh_private_key_file=str(story.home / "ssh_keys" / SERVER),
+        # As the operator's own known_hosts would have it.
+        ansible_ssh_common_args=f"-o UserKnownHostsFile={story.home}/known_hosts -o HostKeyAlias=hetzner-{number}",
+        server_domain=f"{SERVER}.{story.lab.zone}",
+    )
+    inventory["livchat"]["hosts"] = {SERVER: variables}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    for playbook, given in (("setup", "full=true"), ("deploy", "apps=n8n")):
+        options = ("-i", str(tmp_path / "hosts.yml"), "-e", f"target={SERVER}", "-e", given)
+        counts = recap(ansible("playbook", f"livchat.setup.{playbook}", *options), SERVER)
+        assert counts["ok"] > 2 and counts["failed"] == counts["unreachable"] == counts["changed"] == 0, counts
+
+
+def test_an_n8n_more_is_installed_and_removed_from_the_tarball(
     ansible: Callable[..., str], installed: dict[str, Any], target: Any
 ) -> None:
     common = ("-i", "livchat.yml", "-e", f"target={SERVER}")
-    ansible("playbook", "livchat.setup.deploy", *common, "-e", "apps=redis:spare")
-    assert "redis-spare" in target.check_output("docker stack ls").split()
-    ansible("playbook", "livchat.setup.uninstall", *common, "-e", "instance=redis-spare", "-e", "drop_data=true")
-    assert "redis-spare" not in target.check_output("docker stack ls").split()
+    ansible("playbook", "livchat.setup.deploy", *common, "-e", "apps=n8n:spare")
+    assert "n8n-spare" in target.check_output("docker stack ls").split()
+    ansible("playbook", "livchat.setup.uninstall", *common, "-e", "instance=n8n-spare", "-e", "drop_data=true")
+    assert "n8n-spare" not in target.check_output("docker stack ls").split()
