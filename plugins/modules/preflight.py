@@ -85,6 +85,18 @@ nftables:
   description: Whether C(nft) is there already, so that ports can be closed before anything is installed.
   returned: success
   type: bool
+ssh_port:
+  description:
+    - Port of the server to which the operator's SSH connection goes; where addresses are translated on the way, it is
+      not the one that the operator names.
+    - V(0) where the module was not run over SSH.
+  returned: success
+  type: int
+  sample: 22
+time_daemon:
+  description: Whether a program keeps the clock right, be it C(systemd-timesyncd), chrony or an NTP daemon.
+  returned: success
+  type: bool
 error:
   description: >-
     Code, message and details of what is wrong; C(details.reasons) holds each of several reasons with its code.
@@ -107,6 +119,8 @@ from ..module_utils._engine import SOCKET, EngineClient
 from ..module_utils._errors import LivchatError, fail
 
 SUBSETS = ["min", "hardware", "network", "virtual", "date_time"]
+# They exclude one another as packages.
+TIME_DAEMONS = ("/usr/lib/systemd/systemd-timesyncd", "chronyd", "ntpd")
 # Whose images there are.
 ARCHITECTURES = ("x86_64", "aarch64")
 # Where a distribution of Docker's keeps its data; the largest free of these counts.
@@ -174,6 +188,21 @@ def machine_reasons(facts, params):
         yield "it has %.1f GB of disk free; %d are needed" % (free / 10**9, params["min_disk_gb"])
     if not (facts.get("ansible_default_ipv4") or {}).get("address"):
         yield "it has no default route for IPv4, and cannot reach the outside"
+
+
+def ssh_port(proc="/proc"):
+    """The port that sshd told the session in which this runs, also behind a sudo that cleared the environment."""
+    pid = str(os.getpid())
+    while pid not in ("", "0"):
+        with contextlib.suppress(OSError), open(os.path.join(proc, pid, "environ"), "rb") as handle:
+            found = re.search(rb"(?:^|\0)SSH_CONNECTION=\S+ \S+ \S+ (\d+)(?:\0|$)", handle.read())
+            if found:
+                return int(found.group(1))
+        parent = ""
+        with contextlib.suppress(OSError), open(os.path.join(proc, pid, "status"), encoding="utf-8") as handle:
+            parent = next((line.split()[1] for line in handle if line.startswith("PPid:")), "")
+        pid = parent
+    return 0
 
 
 class Listeners:
@@ -412,8 +441,14 @@ def main():
         check(params["host"], reasons)
     except LivchatError as error:
         fail(module, error)
-    nftables = bool(module.get_bin_path("nft"))
-    module.exit_json(changed=False, ansible_facts=facts, resources=resources(facts), nftables=nftables)
+    module.exit_json(
+        changed=False,
+        ansible_facts=facts,
+        resources=resources(facts),
+        ssh_port=ssh_port(),
+        nftables=bool(module.get_bin_path("nft")),
+        time_daemon=any(map(module.get_bin_path, TIME_DAEMONS)),
+    )
 
 
 if __name__ == "__main__":

@@ -141,6 +141,21 @@ def test_a_process_tells_its_unit_or_its_container(tmp_path: Path, cgroup: str, 
     assert found == {"77": {"pid": 812, "name": "nginx", "unit": unit, "container": container}}
 
 
+@pytest.mark.parametrize(
+    ("told", "port"),
+    [("198.51.100.4 50022 10.0.0.2 2222", 2222), ("2001:db8::4 50022 2001:db8::2 22", 22), ("", 0)],
+)
+def test_the_port_of_the_connection_is_known_behind_a_sudo(tmp_path: Path, told: str, port: int) -> None:
+    """This process has no environment left, its parent has, and below that is the system's first."""
+    session = f"HOME=/home/admin\0SSH_CONNECTION={told}\0".encode() if told else b""
+    for pid, parent, environment in ((str(os.getpid()), "900", b"LANG=C\0"), ("900", "1", session), ("1", "0", b"")):
+        folder = tmp_path / pid
+        folder.mkdir()
+        (folder / "environ").write_bytes(environment)
+        (folder / "status").write_text(f"Name:\tx\nPPid:\t{parent}\n")
+    assert preflight.ssh_port(str(tmp_path)) == port
+
+
 class Kernel:
     """Listeners as told: port to program, or to None for the kernel's own."""
 
