@@ -31,6 +31,11 @@ def on_server(target: Any, secrets: list[str]) -> str:
     return str(target.run(f"{_patterns(secrets)} | grep -rlF -f - {' '.join(PLACES)} 2>/dev/null").stdout)
 
 
+def in_container_logs(target: Any, secrets: list[str]) -> str:
+    """What containers printed, as Docker keeps it: the files that hold one of them."""
+    return str(target.run(f"{_patterns(secrets)} | grep -lF -f - /var/lib/docker/containers/*/*-json.log").stdout)
+
+
 def in_journal(target: Any, secrets: list[str]) -> str:
     """The lines of the server's journal that hold one of them."""
     return str(target.run(f"journalctl --output=cat | grep -F -f <({_patterns(secrets)})").stdout)

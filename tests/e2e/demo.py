@@ -37,6 +37,7 @@ answered     HTTP {answer.status} over TLS, verified against the lab's ACME root
 certificate  {answer.subject}, issued by {answer.issuer}
 changed      {", ".join(installed["summary"]) if installed["changed"] else "nothing"}
 login        {login["user"]} (its password is in the vault, at {login["secret"]})
+simulated    the Hetzner and Cloudflare APIs, and Portainer; all else is real (tests/lab/README.md)
 """)
     width = max(map(len, story.timings))
     for phase, seconds in story.timings.items():

@@ -14,7 +14,7 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 
 from tests.e2e.canaries import canaries as all_canaries
-from tests.e2e.canaries import in_journal, on_server
+from tests.e2e.canaries import in_container_logs, in_journal, on_server
 from tests.e2e.conftest import SERVER
 from tests.e2e.story import StepError, Story
 from tests.e2e.test_failed_deploy import definition
@@ -64,6 +64,11 @@ def test_no_file_and_no_log_of_the_server_holds_one(target: Any, canaries: list[
     assert "/etc/passwd" in on_server(target, ["root:x:0:0:"]) and "sshd" in in_journal(target, ["sshd"])
     assert on_server(target, canaries) == ""
     assert in_journal(target, canaries) == ""
+
+
+def test_no_container_prints_one(target: Any, canaries: list[str]) -> None:
+    assert in_container_logs(target, ["n8n ready on"])
+    assert in_container_logs(target, canaries) == ""
 
 
 def test_what_docker_shows_of_services_and_containers_holds_none(target: Any, canaries: list[str]) -> None:

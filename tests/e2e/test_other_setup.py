@@ -1,4 +1,4 @@
-"""Docker from a repository of its own: where its packages come from, that they stay, and one of a certain version.
+"""A server that is set up otherwise than the others: Docker from its own repository, and certificates by HTTP-01.
 
 The repository is simulated: what is in its packages is the distribution's Docker (tests/lab/docker_repository).
 """
@@ -15,6 +15,7 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
 from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings
 
 from tests.e2e.conftest import SERVER, a_home, connect
+from tests.e2e.https import get
 from tests.e2e.story import Story
 from tests.lab.docker_repository import repository
 
@@ -27,7 +28,8 @@ def story() -> Iterator[Story]:
     with a_home(NAME) as told:
         repository.make(told.lab)
         address = told.lab.docker_repository_url
-        Settings(Home(str(told.home))).update({"docker.source": "docker", "docker.repository": address})
+        docker = {"docker.source": "docker", "docker.repository": address}
+        Settings(Home(str(told.home))).update({**docker, "acme.challenge": "http-01"})
         yield told
 
 
@@ -70,6 +72,17 @@ def test_a_version_that_is_not_there_is_refused_and_nothing_is_changed(story: St
     done = setup(story, {"docker_version": "5:99.9"})
     assert done.returncode == 2 and "docker-ce=5:99.9" in done.stdout, done.stdout
     assert version(target) == before and target.service("docker").is_running
+
+
+def test_a_name_has_a_certificate_of_its_own_by_http_01(story: Story, target: Any) -> None:
+    host = f"portainer.{NAME}.{story.lab.zone}"
+    answer = get(host, server_address(story), story.lab.acme_root_file, "/api/system/status")
+    assert (answer.status, answer.subject) == (200, host)
+    assert "Pebble" in answer.issuer
+
+
+def server_address(story: Story) -> str:
+    return str(json.loads((story.home / "state.json").read_text())["servers"][NAME]["ip_address"])
 
 
 def version(target: Any) -> str:
