@@ -7,7 +7,7 @@ import time
 import typing as t
 
 from ..module_utils._errors import LivchatError
-from ..plugin_utils import _render
+from ..plugin_utils import _gate, _render
 from ..plugin_utils._action import LivchatAction
 from ..plugin_utils._https import Answer, Outside
 
@@ -48,8 +48,12 @@ class ActionModule(LivchatAction):
         if form is not None:
             form = {name: _render.text(value) for name, value in form.items()}
 
+        headers = _gate.headers(entry, self.secret)
+
         def send() -> Answer:
-            return outside.request(request["host"], request["path"], request["method"], body, form=form)
+            return outside.request(
+                request["host"], request["path"], request["method"], body, headers=headers, form=form
+            )
 
         answer = send()
         deadline = time.monotonic() + PATIENCE

@@ -7,6 +7,7 @@ import concurrent.futures
 import typing as t
 
 from ..module_utils._errors import LivchatError
+from ..plugin_utils import _gate
 from ..plugin_utils._action import LivchatAction
 from ..plugin_utils._https import Outside
 
@@ -19,6 +20,7 @@ class ActionModule(LivchatAction):
 
     ARGUMENTS: t.ClassVar = {
         "entries": {"type": "list", "elements": "dict", "default": []},
+        "closed": {"type": "bool", "default": False},
         "urls": {
             "type": "list",
             "elements": "dict",
@@ -40,11 +42,13 @@ class ActionModule(LivchatAction):
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         outside = Outside(arguments["address"], arguments["ca_file"], tuple(arguments["resolvers"]))
 
+        closed = arguments["entries"] if arguments["closed"] else []
+        keys = {url["host"]: _gate.headers(entry, self.secret) for entry in closed for url in entry["urls"]}
+        patience = (arguments["timeout"], arguments["interval"])
+
         def look(url: dict[str, t.Any]) -> dict[str, t.Any]:
             try:
-                answer = outside.wait(
-                    url["host"], url["path"], url["status"], arguments["timeout"], arguments["interval"]
-                )
+                answer = outside.wait(url["host"], url["path"], url["status"], *patience, headers=keys.get(url["host"]))
             except LivchatError as error:
                 return {"host": url["host"], "error": error.to_dict()}
             return {"host": url["host"], "status": answer.status, "issuer": answer.issuer, "expires": answer.expires}

@@ -7,7 +7,7 @@ import copy
 import typing as t
 
 from ..module_utils._errors import LivchatError
-from ..plugin_utils import _render
+from ..plugin_utils import _gate, _render
 from ..plugin_utils._action import LivchatAction
 from ..plugin_utils._https import read_authority
 
@@ -27,6 +27,7 @@ class ActionModule(LivchatAction):
 
     ARGUMENTS: t.ClassVar = {
         "entries": {"type": "list", "elements": "dict", "default": []},
+        "closed": {"type": "bool", "default": False},
         "stacks": {"type": "list", "elements": "dict", "default": []},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "drop_volumes": {"type": "bool", "default": False},
@@ -39,7 +40,9 @@ class ActionModule(LivchatAction):
     }
 
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-        stacks = [self._from_entry(entry) for entry in arguments["entries"]]
+        # Check mode shows what there will be in the end.
+        closing = arguments["closed"] and not self.check_mode
+        stacks = [self._from_entry(entry, closing and entry["closed"]) for entry in arguments["entries"]]
         stacks += [{**BARE, **stack} for stack in arguments["stacks"]]
         if arguments["state"] == "present":
             stacks = [self._named(stack) for stack in stacks]
@@ -69,12 +72,13 @@ class ActionModule(LivchatAction):
             raise LivchatError("PORTAINER_TOKEN_MISSING", message, {"path": path})
         return {}
 
-    def _from_entry(self, entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _from_entry(self, entry: dict[str, t.Any], closed: bool) -> dict[str, t.Any]:
         # In check mode a secret may not exist yet; its name then shows that.
         read = self.vault.get if self.check_mode else self.secret
         values = {one["name"]: read(one["vault_path"]) or "" for one in entry["secrets"] if one["mounted"]}
-        kept = {key: entry[key] for key in ("compose", "phases", "backend")}
-        return {**BARE, "name": entry["stack"], "secrets": values, **kept}
+        compose = _gate.closed(entry, self.secret) if closed else entry["compose"]
+        kept = {key: entry[key] for key in ("phases", "backend")}
+        return {**BARE, "name": entry["stack"], "compose": compose, "secrets": values, **kept}
 
     @staticmethod
     def _named(stack: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -29,6 +29,10 @@ options:
     type: list
     elements: dict
     default: []
+  closed:
+    description: Whether those of O(entries) that begin closed are still so, see M(livchat.setup.stack).
+    type: bool
+    default: false
   urls:
     description: What to look at. The C(urls) of a plan's entries.
     type: list

@@ -34,6 +34,13 @@ options:
     type: list
     elements: dict
     default: []
+  closed:
+    description:
+      - Whether applications of O(entries) that are to be configured first stay closed until then. Traefik lets in only
+        what M(livchat.setup.https_check) and M(livchat.setup.app_request) send.
+      - The same without it opens them. What runs is not started anew for that.
+    type: bool
+    default: false
   stacks:
     description: Stacks that are no part of the catalogue, such as Traefik.
     type: list

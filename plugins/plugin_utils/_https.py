@@ -114,7 +114,16 @@ class Outside:
         issuer = {str(key): str(value) for part in parts for key, value in part}
         return Answer(response.status, text, issuer.get("commonName", ""), str(certificate.get("notAfter", "")))
 
-    def wait(self, host: str, path: str, status: t.Sequence[int], patience: float, interval: float = 0.5) -> Answer:
+    def wait(
+        self,
+        host: str,
+        path: str,
+        status: t.Sequence[int],
+        patience: float,
+        interval: float = 0.5,
+        *,
+        headers: t.Mapping[str, str] | None = None,
+    ) -> Answer:
         """The first answer with one of these statuses.
 
         Raises:
@@ -125,7 +134,7 @@ class Outside:
         while True:
             try:
                 self.check_name(host)
-                answer = self.request(host, path)
+                answer = self.request(host, path, headers=headers)
                 if answer.status in status:
                     return answer
                 wanted = " or ".join(map(str, status))

@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ..module_utils._errors import LivchatError
-from . import _render
+from . import _gate, _render
 from ._catalog import Catalog, phases
 from ._resolver import Instance, levels, parse, version_matches
 from ._state import UNINSTALLED
@@ -168,12 +168,17 @@ class Planner:
         compose = _render.stack(instance, context)
         used = {one for service in definition["services"].values() for one in service.get("secrets", [])}
         login = definition.get("login")
+        action = self._action(instance, compose)
+        post_install = self._post_install(instance, values)
         return {
             "instance": instance.name,
             "app": instance.app,
             "version": str(definition["version"]),
             "installed_version": self._installed_version(instance.name),
-            "action": self._action(instance, compose),
+            "action": action,
+            # Nobody gets in before it is configured. One that is open stays so: people work with it.
+            "closed": bool(post_install and secrets)
+            and (action == "install" or _gate.stands(self._services_of(instance.name))),
             "unfinished": instance.name in self._unfinished,
             "stack": instance.name,
             "backend": backend,
@@ -206,7 +211,7 @@ class Planner:
                 }
                 for key, domain in definition.get("domains", {}).items()
             ],
-            "post_install": self._post_install(instance, values),
+            "post_install": post_install,
             "login": {
                 "user": _render.fill(login["user"], values, "login"),
                 "secret": f"{self._path(instance.name)}/{login['secret']}",

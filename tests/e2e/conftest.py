@@ -15,6 +15,7 @@ import pytest
 import testinfra
 
 from tests.e2e.story import Story
+from tests.e2e.stranger import Stranger
 from tests.e2e.watch import ProcessWatch
 from tests.lab import config
 
@@ -54,12 +55,15 @@ def watch() -> ProcessWatch:
 
 @pytest.fixture(scope="session")
 def installed(story: Story, watch: ProcessWatch) -> dict[str, Any]:
-    """The server's address, and what installing n8n said."""
+    """The server's address, what installing n8n said, and what a stranger was told who wanted to own it first."""
     with watch:
         created = story.create(SERVER)
         story.setup(SERVER)
-        (result,) = story.install(SERVER, "n8n")
-    return {"address": created["ip_address"], "result": result}
+        owner = {"email": "a@stranger.test", "firstName": "A", "lastName": "Stranger", "password": "Stranger-2026"}
+        host, root = f"n8n.{SERVER}.{story.lab.zone}", str(story.lab.acme_root_file)
+        with Stranger(created["ip_address"], root, host, "/rest/owner/setup", owner) as stranger:
+            (result,) = story.install(SERVER, "n8n")
+    return {"address": created["ip_address"], "result": result, "stranger": stranger.told}
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible_collections.livchat.setup.plugins.plugin_utils._https import Outside
+
 from tests.e2e.conftest import SERVER, container
 from tests.e2e.https import get
 from tests.e2e.story import Story
@@ -26,11 +28,42 @@ def test_n8n_answers_over_https_with_the_wildcard_certificate_of_the_acme_server
     assert "Pebble" in answer.issuer
 
 
+def test_nobody_else_could_become_the_owner(story: Story, installed: dict[str, Any]) -> None:
+    # Turned away by Traefik until the account was made, and by n8n from then on.
+    told = installed["stranger"]
+    assert len(told) > 20 and set(told) <= {0, 404, 400}, told
+    assert told[-1] == 400, told
+    login = next(one["login"] for one in installed["result"]["applications"] if one["instance"] == "n8n")
+    for password, status in ((story.secret(login["secret"]), 200), ("Stranger-2026", 401)):
+        answer = Outside(installed["address"], str(story.lab.acme_root_file)).request(
+            f"n8n.{SERVER}.{story.lab.zone}",
+            "/rest/login",
+            "POST",
+            {"emailOrLdapLoginId": login["user"], "password": password},
+        )
+        assert answer.status == status, answer.body
+
+
+def test_the_gate_is_gone_with_the_deploy(target: Any) -> None:
+    labels = target.check_output("docker service inspect --format '{{json .Spec.Labels}}' n8n_editor n8n_webhook")
+    assert labels.count("Host(") == 2 and "X-Livchat-Setup" not in labels
+    # Opening it started nothing anew.
+    assert len(target.check_output("docker service ps --quiet n8n_editor").split()) == 1
+
+
 def test_units_run_and_docker_is_held(target: Any) -> None:
     for unit in ("docker", "livchat-firewall", "ssh"):
         assert target.service(unit).is_running, unit
         assert target.service(unit).is_enabled, unit
-    assert "docker.io" in target.check_output("apt-mark showhold").split()
+    assert {"docker.io", "docker-cli"} <= set(target.check_output("apt-mark showhold").split())
+    # What keeps the clock right; in a container, which has none of its own, systemd does not start it.
+    assert target.service("systemd-timesyncd").is_enabled
+
+
+def test_a_swarm_of_its_own_with_its_own_addresses(target: Any) -> None:
+    swarm = json.loads(target.check_output("docker info --format '{{json .Swarm}}'"))
+    assert (swarm["LocalNodeState"], swarm["ControlAvailable"], swarm["Nodes"]) == ("active", True, 1)
+    assert swarm["Cluster"]["DefaultAddrPool"] == ["10.200.0.0/16"]
 
 
 def test_the_firewall_admits_only_what_is_published(target: Any) -> None:

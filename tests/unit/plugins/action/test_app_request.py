@@ -73,7 +73,7 @@ def send(wizard: tuple[Outside, type[Wizard]], tmp_path: Path, monkeypatch: pyte
     action = ActionModule(None, None, None, None, None, None)
     action.vault = Vault(Home(str(tmp_path / "home")))
     action.vault.set("servers/prod/apps/mine/owner", PASSWORD)
-    entry = {"instance": "mine", "app": "mine", "secrets": [{"name": "owner"}]}
+    entry = {"instance": "mine", "app": "mine", "secrets": [{"name": "owner"}], "closed": False}
 
     def run(content: dict[str, Any]) -> bool:
         request = {
