@@ -95,13 +95,38 @@ class Principal:
             message = f"{operation.name}: this token is limited to the servers {allowed}: name one of them"
             raise LivchatError("ACCESS_FORBIDDEN", message, {"operation": operation.name, "servers": allowed})
 
+    def owns(self, job: Mapping[str, Any]) -> bool:
+        """Whether it asked for the job itself. Names may come twice, tokens do not."""
+        return (job["principal"], job.get("token")) == (self.name, self.token)
+
     def sees(self, job: Mapping[str, Any]) -> bool:
         """Whether a job is its own, or about nothing but its servers."""
-        return (
-            job["principal"] == self.name
-            or not self.servers
-            or (bool(job["servers"]) and self.servers >= set(job["servers"]))
-        )
+        return self.owns(job) or not self.servers or (bool(job["servers"]) and self.servers >= set(job["servers"]))
+
+    def check_job(self, operation: Operation, job: Mapping[str, Any]) -> None:
+        """Raises LivchatError ACCESS_FORBIDDEN unless the operation, on this job, is within what it may do.
+
+        A job is its owner's to see and to end; that of another one takes the scope, and may be about no server but its
+        own. One that names no server may have been about all.
+        """
+        if self.owns(job):
+            return
+        self.check(operation, job["servers"])
+        if not self.sees(job):
+            message = f"{operation.name}: this token is limited to servers, and the job may be about others"
+            raise LivchatError("ACCESS_FORBIDDEN", message, {"operation": operation.name, "job": job["id"]})
+
+    def check_grants(self, scopes: Iterable[str], servers: Iterable[str]) -> None:
+        """Raises LivchatError ACCESS_FORBIDDEN unless it may itself do all that a token with these may."""
+        granted = {scope for one in scopes for scope in IMPLIED[Scope(one)]}
+        if more := granted - self.scopes:
+            message = f"a token can give no scope that it has not itself: {', '.join(sorted(more))}"
+            raise LivchatError("ACCESS_FORBIDDEN", message, {"scopes": sorted(more)})
+        named = set(servers)
+        if self.servers and (not named or named - self.servers):
+            allowed = ", ".join(sorted(self.servers))
+            message = f"a token can let others on no server but its own: {allowed}"
+            raise LivchatError("ACCESS_FORBIDDEN", message, {"servers": allowed})
 
 
 def local() -> Principal:
@@ -144,14 +169,14 @@ class Tokens:
 
     def revoke(self, token_id: str) -> Token:
         """Ends a token at once. Raises LivchatError TOKEN_UNKNOWN."""
-        found = self._get(token_id)
+        found = self.get(token_id)
         self._change(lambda known: known.pop(token_id, None))
         return found
 
     def rotate(self, token_id: str) -> tuple[Token, str]:
         """The same token with a new secret, and the new key; the old one ends at once."""
         secret = secrets.token_urlsafe(32)
-        token = replace(self._get(token_id), digest=_digest(secret), last_used_at=None)
+        token = replace(self.get(token_id), digest=_digest(secret), last_used_at=None)
         self._change(lambda known: known.__setitem__(token_id, token))
         return token, f"{PREFIX}{token.id}_{secret}"
 
@@ -196,7 +221,8 @@ class Tokens:
 
         self._change(note)
 
-    def _get(self, token_id: str) -> Token:
+    def get(self, token_id: str) -> Token:
+        """The token. Raises LivchatError TOKEN_UNKNOWN."""
         known = self._load()
         if token_id not in known:
             message = f"there is no token {token_id!r}; `livchat-setup token list` shows them"
@@ -231,8 +257,9 @@ class Tokens:
                 self._read = None
 
 
-def create_token(home: Path, parameters: TokenCreate) -> dict[str, Any]:
+def create_token(home: Path, parameters: TokenCreate, principal: Principal) -> dict[str, Any]:
     """The operation token.create: the only one that ever shows a key, beside token.rotate."""
+    principal.check_grants(parameters.scopes, parameters.servers)
     token, key = Tokens(home).create(parameters.name, parameters.scopes, parameters.servers, parameters.days)
     return {**token.shown(), "key": key}
 
@@ -242,9 +269,12 @@ def list_tokens(home: Path, _parameters: NoParameters) -> list[dict[str, Any]]:
     return [one.shown() for one in Tokens(home).all()]
 
 
-def rotate_token(home: Path, parameters: OneToken) -> dict[str, Any]:
-    """The operation token.rotate."""
-    token, key = Tokens(home).rotate(parameters.token)
+def rotate_token(home: Path, parameters: OneToken, principal: Principal) -> dict[str, Any]:
+    """The operation token.rotate. Who gets the new key must be let do all that it opens."""
+    tokens = Tokens(home)
+    known = tokens.get(parameters.token)
+    principal.check_grants(known.scopes, known.servers)
+    token, key = tokens.rotate(parameters.token)
     return {**token.shown(), "key": key}
 
 

@@ -81,14 +81,13 @@ class Client:
         """The result of an operation that needs no job; `request_id` goes into the audit log."""
         parameters = self._checked(operation, values)
         function = _function(operation.function)
-        if operation.name == "jobs.list":
-            return function(self.home, parameters, self._principal.sees)
+        asker = (self._principal,) if operation.by_asker else ()
         if operation.effect is Effect.READ:
-            return function(self.home, parameters)
+            return function(self.home, parameters, *asker)
         began = time.monotonic()
         outcome = "failed"
         try:
-            result = function(self.home, parameters)
+            result = function(self.home, parameters, *asker)
             outcome = "success"
         finally:
             shown = redacted(operation.extra_vars(parameters))
@@ -130,6 +129,7 @@ class Client:
                         servers=list(operation.servers(parameters)),
                         parameters=redacted(given),
                         principal=self._principal.name,
+                        token=self._principal.token,
                         request_id=request_id,
                         **({"idempotency": idempotency} if idempotency else {}),
                         status=Status.WAITING,
@@ -162,17 +162,11 @@ class Client:
     def _checked(self, operation: Operation, values: Mapping[str, Any]) -> Parameters:
         parameters = operation.parse(values)
         if job_id := getattr(parameters, "job", None):
-            self._check_job(operation, job_id)
+            self._principal.check_job(operation, self.jobs.record(job_id))
         else:
             self._principal.check(operation, operation.named_servers(parameters))
         operation.check_confirmed(parameters)
         return parameters
-
-    def _check_job(self, operation: Operation, job_id: str) -> None:
-        """A job is its owner's to see and to end; that of another one takes the scope, and none but one's servers."""
-        record = self.jobs.record(job_id)
-        if record["principal"] != self._principal.name:
-            self._principal.check(operation, record["servers"])
 
 
 def _function(place: str) -> Callable[..., Any]:

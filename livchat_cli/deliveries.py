@@ -17,8 +17,8 @@ from typing import Any
 
 from livchat_cli import collection
 from livchat_cli.errors import LivchatError
-from livchat_cli.jobs import JobFolder, Jobs, now
-from livchat_cli.operations import Operation
+from livchat_cli.jobs import UNTOLD, JobFolder, Jobs, now
+from livchat_cli.operations import Operation, get
 
 collection.activate()
 
@@ -33,6 +33,8 @@ SECRET = "webhooks/secret"  # noqa: S105  # where in the vault it is
 WAITS = (1, 5, 25, 60, 120)
 # Seconds that one try, or one executable, may take.
 WEBHOOK_TIMEOUT = 10
+# Seconds between two looks for something new while others are tried again.
+LOOK_EVERY = 1.0
 HOOK_TIMEOUT = 60
 
 
@@ -82,12 +84,25 @@ class Deliveries:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
+            self._prepare_killed()
             while waiting := list(self._waiting()):
+                # One that is tried again later keeps nothing waiting that came meanwhile.
                 soonest = min(due for due, _folder, _content in waiting)
-                time.sleep(max(0.0, soonest - time.time()))
+                time.sleep(min(LOOK_EVERY, max(0.0, soonest - time.time())))
                 for due, folder, content in waiting:
                     if due <= time.time():
                         self._deliver(folder, content)
+
+    def _prepare_killed(self) -> None:
+        """Writes down whom to tell of jobs whose process could not do that itself."""
+        for mark in sorted(self._jobs.folder.glob(f"*/{UNTOLD}")):
+            folder = JobFolder(self._jobs.folder, mark.parent.name)
+            with contextlib.suppress(OSError, LivchatError):
+                record = folder.record()
+                # One that was killed at its very end had written down what to tell.
+                if not (folder.path / FILE).exists():
+                    self.prepare(folder, record, get(record["operation"]))
+                mark.unlink(missing_ok=True)
 
     def _waiting(self) -> Iterator[tuple[float, JobFolder, dict[str, Any]]]:
         for path in sorted(self._jobs.folder.glob(f"*/{FILE}")):

@@ -22,6 +22,7 @@ from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Progress
 
 if TYPE_CHECKING:
+    from livchat_cli.access import Principal
     from livchat_cli.parameters import JobsList, OneJob
 
 collection.activate()
@@ -35,6 +36,8 @@ CHANGES_KEPT = 200
 READS_KEPT = 100
 JOBS_KEPT = CHANGES_KEPT + READS_KEPT
 DAYS_KEPT = 90
+# A file that says of a job whose process was killed that nobody was told yet.
+UNTOLD = "untold"
 # How often a job that is followed is looked at, in seconds.
 _INTERVAL = 0.1
 # A cancelled job asks Ansible to end, and kills what is left after two seconds.
@@ -63,6 +66,7 @@ _RECORD: dict[str, Any] = {
     "servers": [],
     "parameters": {},
     "principal": "",
+    "token": "",
     "request_id": "",
     "status": Status.RUNNING,
     **dict.fromkeys(("started_at", "finished_at", "error")),
@@ -336,6 +340,7 @@ class Jobs:
             record = folder.record()
             if not record or Status(record["status"]).alive:
                 record = folder.update(status=Status.KILLED, finished_at=now())
+                (folder.path / UNTOLD).touch()
         if not left:
             return None
         where = ", ".join(record["servers"]) or "localhost"
@@ -349,17 +354,15 @@ def of(home: Path) -> Jobs:
     return Jobs(home)
 
 
-def list_jobs(
-    home: Path, parameters: JobsList, seen: Callable[[dict[str, Any]], bool] | None = None
-) -> list[dict[str, Any]]:
-    """The operation jobs.list; `seen` leaves out what is not for who asks."""
+def list_jobs(home: Path, parameters: JobsList, principal: Principal) -> list[dict[str, Any]]:
+    """The operation jobs.list, without what is not for who asks."""
     return of(home).all(
         status=parameters.status,
         operation=parameters.operation or "",
         server=parameters.server or "",
         limit=parameters.limit,
         before=parameters.before or "",
-        seen=seen,
+        seen=principal.sees,
     )
 
 

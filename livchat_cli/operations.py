@@ -90,6 +90,8 @@ class Operation:
     drops: str = ""
     # Fields of its result that hold a secret, which is shown to who asked, this once.
     reveals: tuple[str, ...] = ()
+    # Whether its function is told who asks, since that decides what there is, or what may be given.
+    by_asker: bool = False
     # Command lines for the help, without the program's name.
     examples: tuple[str, ...] = ()
     # The scope it takes, where the general rule is not right.
@@ -252,6 +254,7 @@ OPERATIONS: tuple[Operation, ...] = (
         changes="names",
         positionals=("names",),
         creates="names",
+        event="server.launched",
         examples=("launch prod --app n8n", "launch one two --app n8n --app wordpress --server-type cx33"),
     ),
     Operation(
@@ -459,6 +462,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters="DnsSet",
         playbook="dns_set",
         positionals=("name", "type", "value"),
+        event="dns.set",
         examples=(
             "dns set blog.example.com A 203.0.113.7 --ttl 300 --proxied",
             "dns set example.com MX mx2.example.com --priority 20 --add",
@@ -486,6 +490,7 @@ OPERATIONS: tuple[Operation, ...] = (
         playbook="dns_remove",
         positionals=("name", "type", "value"),
         confirm="name",
+        event="dns.removed",
         examples=(
             "dns remove blog.example.com A",
             "dns remove blog.example.com A 203.0.113.7 --confirm-name blog.example.com",
@@ -546,6 +551,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="job",
         parameters="JobsList",
         function="livchat_cli.jobs:list_jobs",
+        by_asker=True,
         result="Jobs",
         route="GET /jobs",
         examples=("jobs list", "jobs list --status running --status waiting"),
@@ -609,6 +615,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="token",
         parameters="TokenCreate",
         function="livchat_cli.access:create_token",
+        by_asker=True,
         reveals=("key",),
         positionals=("name",),
         result="NewToken",
@@ -635,6 +642,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target="token",
         parameters="OneToken",
         function="livchat_cli.access:rotate_token",
+        by_asker=True,
         reveals=("key",),
         positionals=("token",),
         result="NewToken",

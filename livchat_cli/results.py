@@ -155,6 +155,7 @@ class Job(Row):
         Field(description="Without what may be secret", examples=[{"apps": ["n8n"], "target": ["prod"]}]),
     ]
     principal: Annotated[str, Field(description="Who asked for it", examples=["token:ci"])]
+    token: Annotated[str, Field(description="Identifier of the token it was asked with; empty for none")]
     request_id: Annotated[str, Field(examples=["3f1c9a"])]
     status: Literal["waiting", "running", "successful", "failed", "cancelled", "killed"]
     created_at: Moment

@@ -104,7 +104,7 @@ class Limits:
             LivchatError: RATE_LIMITED, when the token makes too many servers.
         """
         number = len(set(_created(operation, parameters)) - set(index.of(self._home).tree()["servers"]))
-        if number and (wait := self._creations.take(principal.name, number)):
+        if number and (wait := self._creations.take(principal.token, number)):
             message = (
                 f"more than {self._creations.most} new servers an hour by this token (api.server_creations_per_hour)"
             )
@@ -112,7 +112,7 @@ class Limits:
         return number
 
     def undo(self, principal: Principal, number: int) -> None:
-        self._creations.give_back(principal.name, number)
+        self._creations.give_back(principal.token, number)
 
     def _recall(self) -> None:
         """A restart is no way around a limit on what costs money: the jobs of the last hour count."""
@@ -125,7 +125,7 @@ class Limits:
                 continue
             if operation.creates and age < HOUR:
                 named = job["parameters"].get(operation.creates, ())
-                self._creations.remember(job["principal"], age, 1 if isinstance(named, str) else len(named))
+                self._creations.remember(job["token"], age, 1 if isinstance(named, str) else len(named))
 
 
 def _created(operation: Operation, parameters: Parameters) -> tuple[str, ...]:

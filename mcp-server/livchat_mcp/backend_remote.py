@@ -49,7 +49,7 @@ class RemoteBackend:
             return
         if job_id := getattr(parameters, "job", None):
             # For the API all jobs are the gateway's own: whose servers they are about is what can be told here.
-            who.check(operation, self.show(job_id)["servers"] if who.servers else ())
+            who.check_job(operation, self.show(job_id))
         else:
             who.check(operation, operation.named_servers(parameters))
 

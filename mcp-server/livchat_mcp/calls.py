@@ -43,6 +43,8 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Set
 
 # Seconds after which a call comes back with the job's id: some clients give up after 60.
 PATIENCE = 45.0
+# How long a job is looked at in any case: the approval before it takes a person as long as it takes.
+LEAST_PATIENCE = 5.0
 # Seconds for what a plan has to read from servers.
 READING = 30.0
 
@@ -154,7 +156,8 @@ class Calls:
             return await self._indexed(call)
         await self._thread(self._backend.check, operation, call.confirmed())
         values = dict(call.values)
-        if plans(operation):
+        # What others made is as good as destroyed when it is replaced.
+        if plans(operation) or getattr(call.parameters, "adopt", False):
             if not call.plan:
                 account.confirmation = Confirmation.PLANNED
                 return await self._planned(context, params, call)
@@ -198,7 +201,9 @@ class Calls:
 
     # --- following a job
     async def _follow(self, operation: Operation, job: str, steps: Steps, call: Call, account: Account) -> Reply:
-        if not await Watch(self._backend, job).ended(PATIENCE, steps):
+        # What went before, such as looking at the servers once more, took of the same time.
+        patience = max(LEAST_PATIENCE, PATIENCE - (time.monotonic() - account.began))
+        if not await Watch(self._backend, job).ended(patience, steps):
             account.outcome = "running"
             return Reply("andando", job=job, hints=[self._texts("running", job=job)])
         record = await self._thread(self._backend.show, job)
@@ -222,7 +227,7 @@ class Calls:
             return Reply("andando", result=shown, job=job, hints=[self._texts("running", job=job)])
         found = present.present(record["operation"], self._clean(record.get("result")), None, self._texts)
         if record.get("error"):
-            shown["error"] = record["error"]
+            shown["error"] = present.failed(record["error"])
         if found.items is not None:
             return Reply(items=found.items, result=present.marked(shown), job=job)
         return Reply(result={**present.marked(self._clean(shown)), "result": found.result}, job=job)

@@ -19,6 +19,8 @@ from livchat_mcp.tools import Call
 MOST_LINES = 200
 # Lines that may have come meanwhile, when older ones are asked for.
 SLACK = 300
+# Of hosts, services and codes; nobody can be told what to do with so little.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 # Characters of all lines at most, so that they find room in a result.
 _LOG_ROOM = 7_500
@@ -41,6 +43,24 @@ def marked(value: Any) -> Any:
     if isinstance(value, list):
         return [marked(one) for one in value]
     return value
+
+
+def failed(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The error of a job, which may quote what a server printed, be it in a single line."""
+    if not error:
+        return None
+    details = {key: _quoted(one) for key, one in (error.get("details") or {}).items()}
+    return {**error, "message": Foreign(error.get("message", "")), "details": details}
+
+
+def _quoted(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return Foreign("\n".join(value)) if value else value
+    if isinstance(value, str):
+        return value if _NAME.fullmatch(value) else Foreign(value)
+    if isinstance(value, dict):
+        return {key: _quoted(one) for key, one in value.items()}
+    return [_quoted(one) for one in value] if isinstance(value, list) else value
 
 
 def server(record: Mapping[str, Any]) -> dict[str, Any]:

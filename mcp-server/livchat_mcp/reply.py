@@ -50,6 +50,10 @@ class Reply:
     def fit(self, texts: Texts, narrowing: Sequence[str], start: int = 0) -> Reply:
         """Makes it small enough. Items are those from `start` on; those that find no room come with the cursor."""
         narrow = texts("narrow", arguments=", ".join(narrowing)) if narrowing else ""
+        if self.plan and _size(self.plan) > _ROOM:
+            # Its identifier and the time it has stay whole, as all that is short does.
+            self.plan = _shorter(self.plan, _ROOM)
+            self.hints.append(texts("cut", limit=LONGEST, narrow=narrow))
         if self.items is not None:
             total = len(self.items)
             left = self.items[start:]

@@ -133,7 +133,11 @@ class Resources:
                 return [present.job(one) for one in await self._read("jobs.list", {})]
             record = await self._read("jobs.show", {"job": names["job"]})
             shown = present.present(record["operation"], record.get("result"), None, self._texts)
-            return {**present.job(record), "error": record.get("error"), "result": shown.result or shown.items}
+            return {
+                **present.job(record),
+                "error": present.failed(record.get("error")),
+                "result": shown.result or shown.items,
+            }
         name = names.get("servidor", "")
         index = await anyio.to_thread.run_sync(self._backend.index, {name} if name else ())
         if path == "apps":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from livchat_cli.access import Principal, Tokens
+from livchat_cli.client import Client
 from livchat_cli.errors import LivchatError
 from livchat_cli.operations import OPERATIONS, Effect, Scope, get
 
@@ -149,3 +151,58 @@ def test_a_principal_stays_within_its_scopes_and_servers() -> None:
             limited.check(get(name), servers)
     with pytest.raises(LivchatError, match="needs the scope admin"):
         limited.check(get("server.destroy"), ["one"])
+
+
+def record(servers: list[str], principal: str = "token:other", token: str = "0" * 8) -> dict[str, object]:
+    return {"id": "j1", "servers": servers, "principal": principal, "token": token}
+
+
+@pytest.mark.parametrize("operation", ["jobs.show", "jobs.cancel"])
+def test_a_token_for_some_servers_gets_no_job_that_may_be_about_others(operation: str) -> None:
+    limited = Principal("token:ci", frozenset(Scope), frozenset({"one"}), "1" * 8)
+    limited.check_job(get(operation), record(["one"]))
+    # A command names the server that it reads in its parameters only: none is known.
+    for servers in ([], ["two"], ["one", "two"]):
+        with pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+            limited.check_job(get(operation), record(servers))
+        assert not limited.sees(record(servers))
+    limited.check_job(get(operation), record([], "token:ci", "1" * 8))
+    # Another token of the same name.
+    with pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+        limited.check_job(get(operation), record([], "token:ci", "2" * 8))
+    Principal("token:ci", frozenset(Scope)).check_job(get(operation), record([]))
+
+
+@pytest.mark.parametrize(
+    ("scopes", "servers", "given", "on", "allowed"),
+    [
+        (["admin"], [], ["deploy"], [], True),
+        (["admin"], [], ["exec"], [], False),
+        (["admin"], [], ["report"], [], False),
+        (["admin", "exec"], [], ["exec"], ["one"], True),
+        (["admin"], ["one"], ["read"], ["one"], True),
+        (["admin"], ["one"], ["read"], ["one", "two"], False),
+        (["admin"], ["one"], ["read"], [], False),
+    ],
+)
+def test_nobody_gives_what_they_have_not(  # noqa: PLR0917  # pytest passes them by name
+    tokens: Tokens, scopes: list[str], servers: list[str], given: list[str], on: list[str], allowed: bool
+) -> None:
+    asker = tokens.principal(tokens.create("asker", scopes, servers)[1])
+    with contextlib.nullcontext() if allowed else pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+        asker.check_grants(given, on)
+
+
+def test_an_administrator_cannot_rotate_a_token_that_may_do_more(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    runner, _ = tokens.create("runner", ["exec"])
+    admin = Client(tmp_path, tokens.principal(tokens.create("admin", ["admin"])[1]))
+    for operation, values in (
+        ("token.rotate", {"token": runner.id}),
+        ("token.create", {"name": "mine", "scopes": ["exec"]}),
+    ):
+        with pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+            admin.run(operation, **values)
+    assert {one.name for one in tokens.all()} == {"runner", "admin"}
+    assert tokens.get(runner.id).digest == runner.digest
+    assert admin.run("token.create", name="reader", scopes=["read"])["key"]

@@ -23,7 +23,7 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 
 from livchat_cli import jobs as store
-from livchat_cli.deliveries import SECRET, signature
+from livchat_cli.deliveries import SECRET, Deliveries, signature
 from livchat_cli.errors import LivchatError
 from livchat_cli.jobs import JobFolder, Jobs
 from tests.throwaway import Tree
@@ -285,4 +285,44 @@ def test_what_a_killed_job_did_not_tell_the_next_one_does(
     url = f"http://127.0.0.1:{receiver.server_port}/in"
     folder.replace("deliveries.json", {"event": event, "wanted": [{"to": url, "tries": 0}]})
     nap(tree, home, "two")
+    wait(lambda: len(receiver.received) == 2)  # type: ignore[attr-defined]
+
+
+def test_that_a_job_was_killed_is_told_by_the_next_one(tree: Tree, home: Path) -> None:
+    hooks = home / "hooks" / "job.killed.d"
+    hooks.mkdir(parents=True)
+    heard = home / "heard"
+    (hooks / "10-write").write_text(f"#!/bin/sh\ncat >> {heard}\n")
+    (hooks / "10-write").chmod(0o700)
+    record = nap(tree, home, "one", seconds="600")
+    wait(lambda: any("sleep" in line for line in running(record["id"])))
+    os.kill(Jobs(home).get(record["id"]).record()["pid"], signal.SIGKILL)
+    wait(lambda: not JobFolder(home / "jobs", record["id"]).lives())
+    for _ in range(2):
+        ended(home, nap(tree, home, "two"))
+    wait(lambda: heard.exists() and not list(home.glob("jobs/*/deliveries.json")))
+    # Once, and no job that ended as it should.
+    (event,) = (json.loads(line) for line in heard.read_text().replace("}{", "}\n{").splitlines())
+    assert (event["event"], event["job"]["id"], event["job"]["status"]) == ("job.killed", record["id"], "killed")
+    audited = [json.loads(line) for line in (home / "audit.jsonl").read_text().splitlines()]
+    assert [line["job"] for line in audited if line["operation"] == "job.killed"] == [record["id"]]
+
+
+def test_a_webhook_that_does_not_answer_holds_up_no_other(
+    home: Path, receiver: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVCHAT_VAULT_PASSWORD", PASSWORD)
+    waiting = JobFolder.make(home / "jobs")
+    waiting.update(operation="server.nap", servers=["one"], status="successful")
+    job = {"id": waiting.id, "principal": "", "request_id": "", "error": None, "servers": []}
+    event = {"id": "x", "event": "server.rested", "job": job}
+    dead = {"to": "http://127.0.0.1:9/in", "tries": 5, "due": time.time() + 60}
+    waiting.replace("deliveries.json", {"event": event, "wanted": [dead]})
+    sender = threading.Thread(target=Deliveries(home).send, daemon=True)
+    sender.start()
+    time.sleep(0.5)
+    other = JobFolder.make(home / "jobs")
+    other.update(operation="server.nap", servers=["one"], status="successful")
+    url = f"http://127.0.0.1:{receiver.server_port}/in"
+    other.replace("deliveries.json", {"event": event, "wanted": [{"to": url, "tries": 0}]})
     wait(lambda: len(receiver.received) == 2)  # type: ignore[attr-defined]

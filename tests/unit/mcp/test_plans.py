@@ -89,6 +89,20 @@ async def test_a_plan_says_in_words_what_would_be_gone(home: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_record_of_others_is_replaced_by_a_plan_only(home: Path) -> None:
+    scripted = backend()
+    scripted.results["dns.set"] = {"changed": True}
+    record = {"acao": "set", "name": "www.example.com", "type": "A", "value": "192.0.2.1"}
+    async with asker(gateway(home, scripted)) as client:
+        said = await client.call("configurar-dns", **record, adopt=True)
+        assert said["estado"] == "plano" and scripted.started == []
+        done = await client.call("configurar-dns", **record, adopt=True, plano=said["plano"]["id"])
+        assert done["estado"] == "pronto"
+        assert (await client.call("configurar-dns", **record))["estado"] == "pronto"
+    assert [name for name, _values, _timeout in scripted.started] == ["dns.set", "dns.set"]
+
+
+@pytest.mark.anyio
 async def test_a_plan_to_forget_an_adopted_server_says_that_it_stays(home: Path) -> None:
     known = Index({"prod": {**SERVER, "provider": "adopted"}}, APPS)
     async with asker(gateway(home, Scripted({"status": [LIVE]}, known=known))) as client:

@@ -15,7 +15,8 @@ from livchat_mcp import calls
 from livchat_mcp.backend import Index
 from livchat_mcp.clean import Cleaner, visible
 from livchat_mcp.options import Options
-from livchat_mcp.reply import LARGEST_ERROR, LONGEST
+from livchat_mcp.reply import LARGEST_ERROR, LONGEST, Reply
+from livchat_mcp.texts import Texts
 from tests.unit.mcp.scripted import ERAS, JOB, Scripted, asker, gateway
 
 SECRET = 'cAnArY-s3cret/with+signs "and quotes"'
@@ -331,6 +332,46 @@ async def test_a_jobs_result_is_shown_as_the_call_itself_would_have(home: Path) 
     said = await answer(home, backend, "trabalhos", acao="show", job=JOB)
     assert said["resultado"]["status"] == "successful"
     assert said["resultado"]["result"]["log"].startswith("<<") and "aviso" in said
+
+
+@pytest.mark.anyio
+async def test_what_a_server_printed_is_marked_in_the_error_of_a_job_too(home: Path) -> None:
+    error = {
+        "code": "STACK_ROLLED_BACK",
+        "message": f"n8n_editor never became healthy: {ORDER}",
+        "details": {"service": "n8n_editor", "output": [ORDER], "health": ORDER, "deeper": {"said": [ORDER]}},
+        "retry_after": None,
+    }
+    record = {
+        "id": JOB,
+        "operation": "app.install",
+        "servers": ["prod"],
+        "status": "failed",
+        "principal": "somebody",
+        "error": error,
+        "result": None,
+    }
+    backend = Scripted({"jobs.show": record})
+    said = await answer(home, backend, "trabalhos", acao="show", job=JOB)
+    async with asker(gateway(home, backend)) as client:
+        resource = await client.client.read_resource(f"livchat://trabalhos/{JOB}")
+    for text in (json.dumps(said["resultado"]), resource.contents[0].text):
+        assert text.count(ORDER) == 4
+        # Each of them between the marks.
+        marks = re.search(r"<<([0-9a-f]{12})", text)
+        assert marks
+        inside = [part.partition(f"{marks[1]}>>")[0] for part in text.split(f"<<{marks[1]}")[1:]]
+        assert sum(one.count(ORDER) for one in inside) == 4, text
+        assert '"service"' in text and "<<" not in text.partition('"service"')[2].partition(",")[0]
+
+
+@pytest.mark.parametrize("lines", [1, 2000])
+def test_a_plan_finds_room_in_a_result(lines: int) -> None:
+    plan = {"id": "p" * 32, "expira_em_segundos": 600, "cria": [f"server {number}, cx23" for number in range(lines)]}
+    said = Reply("plano", plan=plan).fit(Texts("pt"), []).payload(Texts("pt"))
+    assert size(said) <= LONGEST
+    assert (said["plano"]["id"], said["plano"]["expira_em_segundos"]) == ("p" * 32, 600)
+    assert said["plano"]["cria"][0] == "server 0, cx23" and ("proximo" in said and said["proximo"] != "") == (lines > 1)
 
 
 @pytest.mark.anyio
