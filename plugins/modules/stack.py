@@ -459,6 +459,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "entries": {"type": "list", "elements": "dict", "default": []},
+            "closed": {"type": "bool", "default": False},
             "stacks": {
                 "type": "list",
                 "elements": "dict",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import ssl
 import urllib.parse
@@ -34,11 +35,13 @@ def ask(
     root_file: Path,
     path: str = "/",
     *,
+    method: str = "",
     form: Mapping[str, str] | None = None,
+    body: Any = None,
     cookies: Mapping[str, str] | None = None,
     timeout: float = 30,
 ) -> Answer:
-    """GET https://HOST/PATH from ADDRESS, or POST with a form; no redirect is followed.
+    """GET https://HOST/PATH from ADDRESS, or POST with a form, or with a body as JSON; no redirect is followed.
 
     Raises:
         ssl.SSLCertVerificationError: the certificate does not stand for the host or is not signed by the root.
@@ -50,6 +53,9 @@ def ask(
     if form is not None:
         content = urllib.parse.urlencode(form)
         sent["Content-Type"] = "application/x-www-form-urlencoded"
+    elif body is not None:
+        content = json.dumps(body)
+        sent["Content-Type"] = "application/json"
     with (
         socket.create_connection((address, 443), timeout) as plain,
         context.wrap_socket(plain, server_hostname=host) as secure,
@@ -57,15 +63,15 @@ def ask(
         certificate: dict[str, Any] = dict(secure.getpeercert() or {})
         connection = http.client.HTTPConnection(host)
         connection.sock = secure
-        connection.request("GET" if form is None else "POST", path, content, sent)
+        connection.request(method or ("GET" if content is None else "POST"), path, content, sent)
         response = connection.getresponse()
-        body = response.read()
+        answered = response.read()
     names = [str(value) for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
     issuer = {key: value for part in certificate.get("issuer", ()) for key, value in part}
     received = SimpleCookie("; ".join(value.partition(";")[0] for value in response.headers.get_all("Set-Cookie", [])))
     return Answer(
         response.status,
-        body,
+        answered,
         ", ".join(names),
         str(issuer.get("commonName", "")),
         dict(response.headers),

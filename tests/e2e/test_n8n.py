@@ -8,7 +8,7 @@ from typing import Any
 from ansible_collections.livchat.setup.plugins.plugin_utils._https import Outside
 
 from tests.e2e.conftest import SERVER, container
-from tests.e2e.https import get
+from tests.e2e.https import ask, get
 from tests.e2e.story import Story
 
 
@@ -95,6 +95,59 @@ def test_a_worker_waits_for_jobs_in_redis(target: Any) -> None:
     )
     clients = target.check_output(f"docker exec {redis} sh -c %s", script)
     assert "cmd=bzpopmin" in clients or "cmd=brpoplpush" in clients or "cmd=blmove" in clients, clients
+
+
+WORKFLOW: dict[str, Any] = {
+    "name": "sum",
+    "nodes": [
+        {
+            "id": "1",
+            "name": "Webhook",
+            "type": "n8n-nodes-base.webhook",
+            "typeVersion": 2,
+            "position": [0, 0],
+            "webhookId": "3f2c8a52-1c0e-4d0a-9d7c-6a3a5a0f5a11",
+            "parameters": {"path": "sum", "httpMethod": "GET", "responseMode": "lastNode", "options": {}},
+        },
+        {
+            "id": "2",
+            "name": "Sum",
+            "type": "n8n-nodes-base.set",
+            "typeVersion": 3.4,
+            "position": [200, 0],
+            "parameters": {
+                "assignments": {
+                    "assignments": [{"id": "a", "name": "sum", "value": "={{ 20 + 22 }}", "type": "number"}]
+                },
+                "options": {},
+            },
+        },
+    ],
+    "connections": {"Webhook": {"main": [[{"node": "Sum", "type": "main", "index": 0}]]}},
+    "settings": {},
+    "active": False,
+}
+
+
+def test_a_workflow_is_carried_out_by_the_worker(story: Story, installed: dict[str, Any], target: Any) -> None:
+    domain, root = f"{SERVER}.{story.lab.zone}", story.lab.acme_root_file
+
+    def call(path: str, body: Any, cookies: dict[str, str], method: str = "") -> Any:
+        answer = ask(f"n8n.{domain}", installed["address"], root, path, body=body, cookies=cookies, method=method)
+        assert answer.status == 200, answer.body
+        return answer
+
+    login = next(one["login"] for one in installed["result"]["applications"] if one["instance"] == "n8n")
+    said = {"emailOrLdapLoginId": login["user"], "password": story.secret(login["secret"])}
+    cookies = call("/rest/login", said, {}).cookies
+    made = json.loads(call("/rest/workflows", WORKFLOW, cookies).body)["data"]
+    change = {"active": True, "versionId": made["versionId"]}
+    call(f"/rest/workflows/{made['id']}", change, cookies, "PATCH")
+    answer = get(f"n8n-webhook.{domain}", installed["address"], root, "/webhook/sum")
+    assert (answer.status, json.loads(answer.body)) == (200, {"sum": 42})
+    (number,) = sql(target, "n8n", "SELECT id FROM execution_entity WHERE status = 'success'").split()
+    printed = target.check_output("docker service logs --raw n8n_worker 2>&1")
+    assert f"Worker started execution {number} " in printed, printed[-2000:]
 
 
 def test_a_service_gets_its_secrets_from_swarm(target: Any) -> None:
