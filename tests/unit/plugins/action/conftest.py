@@ -33,7 +33,9 @@ def play(tmp_path: Path) -> Play:
     ) -> dict[str, Any]:
         book = tmp_path / "deploy.yml"
         book.write_text(yaml.safe_dump([{"hosts": "prod", "gather_facts": False, "tasks": tasks}]))
-        extra = {"livchat_home": str(tmp_path / "home"), "facts": FACTS, **variables}
+        # Which of a machine's interpreters Ansible would choose is of no interest here.
+        here = {"ansible_python_interpreter": sys.executable}
+        extra = {"livchat_home": str(tmp_path / "home"), "facts": FACTS, **here, **variables}
         given = tmp_path / "variables.json"
         given.write_text(json.dumps(extra))
         seen = {
