@@ -73,6 +73,7 @@ def test_servers_made_before_a_restart_count(tmp_path: Path) -> None:
             operation=operation,
             parameters=parameters,
             principal="token:ci",
+            token=WHO.token,
             servers=[],
             status="successful",
             created_at=(now - datetime.timedelta(minutes=minutes)).isoformat(timespec="seconds"),
