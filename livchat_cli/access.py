@@ -90,7 +90,7 @@ class Principal:
             raise LivchatError("ACCESS_FORBIDDEN", message, {"operation": operation.name, "scope": operation.scope})
         named = set(servers)
         free = operation.target in ("catalog", "job")
-        if self.servers and not (free and not named) and (not named or named - self.servers):
+        if not (free and not named) and not self._covers(named):
             allowed = ", ".join(sorted(self.servers))
             message = f"{operation.name}: this token is limited to the servers {allowed}: name one of them"
             raise LivchatError("ACCESS_FORBIDDEN", message, {"operation": operation.name, "servers": allowed})
@@ -101,7 +101,12 @@ class Principal:
 
     def sees(self, job: Mapping[str, Any]) -> bool:
         """Whether a job is its own, or about nothing but its servers."""
-        return self.owns(job) or not self.servers or (bool(job["servers"]) and self.servers >= set(job["servers"]))
+        return self.owns(job) or self._covers(job["servers"])
+
+    def _covers(self, servers: Iterable[str]) -> bool:
+        """Whether these are among its servers; none named may be any."""
+        named = set(servers)
+        return not self.servers or (bool(named) and self.servers >= named)
 
     def check_job(self, operation: Operation, job: Mapping[str, Any]) -> None:
         """Raises LivchatError ACCESS_FORBIDDEN unless the operation, on this job, is within what it may do.
@@ -122,8 +127,7 @@ class Principal:
         if more := granted - self.scopes:
             message = f"a token can give no scope that it has not itself: {', '.join(sorted(more))}"
             raise LivchatError("ACCESS_FORBIDDEN", message, {"scopes": sorted(more)})
-        named = set(servers)
-        if self.servers and (not named or named - self.servers):
+        if not self._covers(servers):
             allowed = ", ".join(sorted(self.servers))
             message = f"a token can let others on no server but its own: {allowed}"
             raise LivchatError("ACCESS_FORBIDDEN", message, {"servers": allowed})
