@@ -54,11 +54,11 @@ class Client:
         self.jobs = Jobs(self.home)
         self._principal = principal or local()
 
-    def run(self, operation: str, *, listener: Listener | None = None, **parameters: Any) -> Any:
+    def run(self, operation: str, /, *, listener: Listener | None = None, **parameters: Any) -> Any:
         """Carries an operation out, and gives its result; the listener is told of each step."""
         return self.perform(get(operation), parameters, listener)
 
-    def submit(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    def submit(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Starts the job of an operation, and gives its record at once. The job goes on when this process ends."""
         return self.start(get(operation), parameters)
 

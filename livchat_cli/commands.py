@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 _GROUPS = {
     "server": "Servers: create, adopt, set up, list, show, destroy, and what that would lose.",
     "app": "Applications: plan, install, list, uninstall.",
-    "catalog": "What can be installed.",
+    "catalog": "What can be installed, and on what.",
     "dns": "DNS records: set, list, remove, check.",
-    "jobs": "Jobs: list, show, follow, cancel.",
+    "jobs": "Jobs: list, show, log, follow, cancel.",
     "deployments": "What was deployed on which server, and how it ended.",
     "secrets": "Names of the secrets in the vault.",
     "token": "Tokens for programs: create, list, rotate, revoke.",
@@ -62,7 +62,7 @@ def _run(operation: Operation, parameters: Parameters, as_json: bool, detach: bo
     from livchat_cli.display import Display  # noqa: PLC0415
     from livchat_cli.unlock import unlock  # noqa: PLC0415
 
-    if operation.playbook and console.interactive():
+    if not operation.function and console.interactive():
         unlock(home.path())
     client, values = Client(), parameters.model_dump(exclude_unset=True)
     if detach:
@@ -105,7 +105,7 @@ def _command(operation: Operation) -> Callable[..., None]:
     parameters.append(_keyword("as_json", Json, default=False))
     if operation.effect is not Effect.READ:
         parameters.append(_keyword("yes", Yes, default=False))
-    if operation.playbook and operation.effect is not Effect.READ:
+    if not operation.function and operation.effect is not Effect.READ:
         parameters.append(_keyword("detach", Detach, default=False))
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {one.name: one.annotation for one in parameters}

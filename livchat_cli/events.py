@@ -9,6 +9,11 @@ from enum import StrEnum
 from typing import Any
 
 REDACTED = "(redacted)"
+# What is a secret wherever it stands, though no vault holds it: our keys for programs, and private keys.
+_SHAPES = (
+    r"livchat_key_[0-9a-f]{8}_[A-Za-z0-9_-]{20,}"
+    r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z)"
+)
 # Shorter values would redact half of every sentence, and are no secrets worth the name.
 _SHORTEST = 6
 
@@ -62,15 +67,13 @@ def progress(event: dict[str, Any]) -> Progress | None:
 
 
 class Redactor:
-    """Takes known secrets out of texts, however deep they stand."""
+    """Takes known secrets, and what looks like one of ours, out of texts, however deep they stand."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         wanted = sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, wanted))) if wanted else None
+        self._pattern = re.compile("|".join([_SHAPES, *map(re.escape, wanted)]))
 
     def __call__(self, value: Any) -> Any:
-        if self._pattern is None:
-            return value
         if isinstance(value, str):
             return self._pattern.sub(REDACTED, value)
         if isinstance(value, dict):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 collection.activate()
 
+from ansible_collections.livchat.setup.plugins.plugin_utils._deployments import chosen  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._state import FILE, State  # noqa: E402
 
@@ -91,19 +92,11 @@ def apps(home: Path, parameters: Watched) -> list[dict[str, Any]]:
 
 def deployments(home: Path, parameters: DeploymentsList) -> list[dict[str, Any]]:
     """The operation deployments.list."""
-    newest_first = [_deployment(one) for one in reversed(of(home).tree()["deployments"])]
-    if parameters.before is not None:
-        ids = [one["id"] for one in newest_first]
-        if parameters.before not in ids:
-            message = f"there is no deployment {parameters.before}; the oldest are forgotten"
-            raise LivchatError("DEPLOYMENT_UNKNOWN", message, {"deployment": parameters.before})
-        newest_first = newest_first[ids.index(parameters.before) + 1 :]
-    wanted = [
-        one
-        for one in newest_first
-        if parameters.server in (None, one["server"]) and (not parameters.status or one["status"] in parameters.status)
-    ]
-    return wanted[: parameters.limit]
+    kept = of(home).tree()["deployments"]
+    found: list[dict[str, Any]] = chosen(
+        kept, parameters.server, parameters.status, parameters.limit, parameters.before
+    )
+    return found
 
 
 def _must_know(known: Mapping[str, Any], names: list[str]) -> None:
@@ -147,16 +140,4 @@ def _instance(kept: Mapping[str, Any]) -> dict[str, Any]:
         "volumes": list(kept.get("volumes") or []),
         "domains": [kept["domain"]] if kept.get("domain") else [],
         "dependencies": list(kept.get("dependencies") or []),
-    }
-
-
-def _deployment(kept: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": kept["id"],
-        "server": kept["server"],
-        "operation": kept.get("operation", ""),
-        "apps": list(kept.get("apps") or []),
-        "status": kept["status"],
-        "started_at": kept.get("started_at"),
-        "finished_at": kept.get("finished_at"),
     }

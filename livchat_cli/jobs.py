@@ -23,7 +23,7 @@ from livchat_cli.events import Kind, Progress
 
 if TYPE_CHECKING:
     from livchat_cli.access import Principal
-    from livchat_cli.parameters import JobsList, OneJob
+    from livchat_cli.parameters import JobLog, JobsList, OneJob
 
 collection.activate()
 
@@ -369,6 +369,13 @@ def list_jobs(home: Path, parameters: JobsList, principal: Principal) -> list[di
 def show_job(home: Path, parameters: OneJob) -> dict[str, Any]:
     """The operation jobs.show."""
     return of(home).show(parameters.job)
+
+
+def log_of_job(home: Path, parameters: JobLog) -> dict[str, Any]:
+    """The operation jobs.log."""
+    lines = of(home).get(parameters.job).log().splitlines()
+    end = max(0, len(lines) - parameters.skip)
+    return {"job": parameters.job, "total": len(lines), "lines": lines[max(0, end - parameters.lines) : end]}
 
 
 def cancel_job(home: Path, parameters: OneJob) -> dict[str, Any]:

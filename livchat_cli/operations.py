@@ -50,7 +50,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing the system can do. Exactly one of `playbook` and `function` says how."""
+    """One thing the system can do."""
 
     name: str
     summary: str
@@ -60,9 +60,10 @@ class Operation:
     target: str
     # A class of `parameters.py`.
     parameters: str = "NoParameters"
-    # `livchat.setup.<playbook>`
+    # `livchat.setup.<playbook>` carries it out; what only the REST API takes in has none.
     playbook: str = ""
-    # `module:function`, for what needs no server and no playbook: it gets the home's path and the parameters.
+    # `module:function` that does the same at once, for what asks nobody but the home: it gets the home's path and the
+    # parameters. Starting Ansible to read a file that lies beside would cost a second for nothing.
     function: str = ""
     # Parameters a command line takes by position.
     positionals: tuple[str, ...] = ()
@@ -423,6 +424,7 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.READ,
         target="catalog",
         parameters="CatalogList",
+        playbook="catalog_list",
         function="livchat_cli.catalog:list_apps",
         result="CatalogEntries",
         route="GET /apps",
@@ -435,6 +437,7 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.READ,
         target="catalog",
         parameters="CatalogShow",
+        playbook="catalog_show",
         function="livchat_cli.catalog:show_app",
         positionals=("app",),
         result="Definition",
@@ -448,10 +451,22 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.READ,
         target="catalog",
         parameters="CatalogOrder",
+        playbook="catalog_order",
         function="livchat_cli.catalog:order_apps",
         positionals=("apps",),
         result="Order",
         examples=("catalog order n8n wordpress",),
+    ),
+    Operation(
+        name="catalog.server",
+        summary="Show what a new server would be, and what it costs a month",
+        summary_pt="Mostra como seria um novo servidor, e quanto custa por mês",
+        effect=Effect.READ,
+        target="catalog",
+        parameters="CatalogServer",
+        playbook="catalog_server",
+        result="Offer",
+        examples=("catalog server", "catalog server --server-type cx33 --location fsn1"),
     ),
     Operation(
         name="dns.set",
@@ -550,6 +565,7 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.READ,
         target="job",
         parameters="JobsList",
+        playbook="jobs_list",
         function="livchat_cli.jobs:list_jobs",
         by_asker=True,
         result="Jobs",
@@ -563,11 +579,26 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.READ,
         target="job",
         parameters="OneJob",
+        playbook="jobs_show",
         function="livchat_cli.jobs:show_job",
         positionals=("job",),
         result="JobWithResult",
         route="GET /jobs/{job}",
         examples=("jobs show 20260102T030405-a1b2c3",),
+    ),
+    Operation(
+        name="jobs.log",
+        summary="Show what Ansible printed in a job",
+        summary_pt="Mostra o que o Ansible imprimiu em um trabalho",
+        effect=Effect.READ,
+        target="job",
+        parameters="JobLog",
+        playbook="jobs_log",
+        function="livchat_cli.jobs:log_of_job",
+        positionals=("job",),
+        result="LogLines",
+        route="GET /jobs/{job}/log",
+        examples=("jobs log 20260102T030405-a1b2c3", "jobs log 20260102T030405-a1b2c3 --lines 50 --skip 50"),
     ),
     Operation(
         name="jobs.cancel",
@@ -576,6 +607,7 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.WRITE,
         target="job",
         parameters="OneJob",
+        playbook="jobs_cancel",
         function="livchat_cli.jobs:cancel_job",
         positionals=("job",),
         result="Job",
@@ -589,6 +621,7 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.READ,
         target="deployment",
         parameters="DeploymentsList",
+        playbook="deployments_list",
         function="livchat_cli.index:deployments",
         result="Deployments",
         route="GET /deployments",
@@ -601,6 +634,7 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.READ,
         target="secret",
         parameters="SecretsList",
+        playbook="secrets_list",
         function="livchat_cli.vaulted:list_secrets",
         needs=Scope.ADMIN,
         result="SecretNames",
@@ -614,6 +648,7 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.WRITE,
         target="token",
         parameters="TokenCreate",
+        playbook="token_create",
         function="livchat_cli.access:create_token",
         by_asker=True,
         reveals=("key",),
@@ -629,6 +664,7 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.READ,
         target="token",
         needs=Scope.ADMIN,
+        playbook="token_list",
         function="livchat_cli.access:list_tokens",
         result="Tokens",
         route="GET /tokens",
@@ -641,6 +677,7 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.WRITE,
         target="token",
         parameters="OneToken",
+        playbook="token_rotate",
         function="livchat_cli.access:rotate_token",
         by_asker=True,
         reveals=("key",),
@@ -656,6 +693,7 @@ OPERATIONS: tuple[Operation, ...] = (
         effect=Effect.WRITE,
         target="token",
         parameters="OneToken",
+        playbook="token_revoke",
         function="livchat_cli.access:revoke_token",
         positionals=("token",),
         result="Token",

@@ -157,11 +157,16 @@ class NoParameters(Parameters):
     pass
 
 
-class Machine(Parameters):
-    """What a new server is to be; what is left out comes from the settings."""
+class CatalogServer(Parameters):
+    """What is left out comes from the settings."""
 
     server_type: Annotated[Word, Field(description="Size, as the provider names it", examples=["cx23"])] = None
     location: Annotated[Word, Field(description="Place, as the provider names it", examples=["nbg1"])] = None
+
+
+class Machine(CatalogServer):
+    """What a new server is to be; what is left out comes from the settings."""
+
     image: Annotated[Word, Field(description="Operating system", examples=["debian-13"])] = None
     labels: Annotated[
         Labels,
@@ -338,6 +343,12 @@ class OneJob(Parameters):
     job: JobId
 
 
+class JobLog(Parameters):
+    job: JobId
+    lines: Annotated[int, Field(ge=1, le=10000, description="How many, the newest")] = 200
+    skip: Annotated[int, Field(ge=0, description="Newest lines to leave out, which were read before")] = 0
+
+
 class DeploymentsList(Parameters):
     server: Annotated[ServerName | None, Field(description="Only those of this server", examples=["prod"])] = None
     status: Annotated[
@@ -354,6 +365,7 @@ class DeploymentsList(Parameters):
         Field(
             pattern=r"^[A-Za-z0-9._-]{1,64}$",
             description="Go on after this deployment, the last one of a page",
+            examples=["20260102T030405-a1b2c3"],
             json_schema_extra=hints("an identifier as deployments list shows it"),
         ),
     ] = None

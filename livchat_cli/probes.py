@@ -10,7 +10,6 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from decimal import Decimal
 from typing import Any
 
 from livchat_cli import collection
@@ -54,23 +53,6 @@ def hetzner(token: str, endpoint: str) -> str:
         message = "the Hetzner API token may only read: make one with the permission Read & Write"
         raise LivchatError("PROVIDER_TOKEN_READONLY", message, {"status": status})
     return f"valid, read and write, {servers} servers in the project"
-
-
-def monthly_price(token: str, endpoint: str, server_type: str, location: str) -> tuple[str, str] | None:
-    """What a server with its addresses costs a month, tax included, and in which currency; None when nobody tells."""
-    try:
-        _status, answer = _hetzner(token, f"{endpoint.rstrip('/')}/pricing")
-        pricing = answer["pricing"]
-        sold = [one for one in pricing["server_types"] if one["name"] == server_type]
-        prices = [
-            Decimal(price["price_monthly"]["gross"])
-            for one in (*sold, *pricing["primary_ips"])
-            for price in one["prices"]
-            if price["location"] == location
-        ]
-        return (str(round(sum(prices), 2)), str(pricing["currency"])) if sold and prices else None
-    except (LivchatError, LookupError, TypeError, ArithmeticError):
-        return None
 
 
 def _hetzner(token: str, address: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:

@@ -131,6 +131,22 @@ class CatalogEntry(Row):
     variables: dict[str, dict[str, Any]]
 
 
+class Offer(Result):
+    """A server as the provider sells it."""
+
+    server_type: Annotated[str, Field(examples=["cx23"])]
+    location: Annotated[str, Field(examples=["nbg1"])]
+    image: Annotated[str, Field(description="What a new server gets when no other is named", examples=["debian-13"])]
+    available: Annotated[bool, Field(description="Whether it can be had there now")]
+    locations: Annotated[list[str], Field(description="Where it can be had now", examples=[["fsn1", "nbg1"]])]
+    resources: Annotated[Resources, Field(examples=[{"cpu_cores": 2, "memory_mb": 4096, "disk_gb": 40}])]
+    monthly: Annotated[
+        str,
+        Field(description="What it costs a month with its address, tax included; empty: not told", examples=["5.49"]),
+    ]
+    currency: Annotated[str, Field(examples=["EUR"])]
+
+
 class Deployment(Row):
     KEY = ("id",)
 
@@ -168,6 +184,12 @@ class Job(Row):
 
 class JobWithResult(Job):
     result: Annotated[Any, Field(description="What its playbook handed over; null until it has ended well")]
+
+
+class LogLines(Result):
+    job: Annotated[str, Field(examples=["20260102T030405-a1b2c3"])]
+    total: Annotated[int, Field(description="How many lines there are")]
+    lines: Annotated[list[str], Field(description="Those asked for, the newest last", examples=[["PLAY RECAP"]])]
 
 
 class Token(Row):

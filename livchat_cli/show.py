@@ -186,6 +186,11 @@ def _logs(console: Console, result: list[dict[str, Any]]) -> None:
             _line(console, str(line))
 
 
+def _job_log(console: Console, result: dict[str, Any]) -> None:
+    for line in result["lines"]:
+        _line(console, line)
+
+
 def _ran(console: Console, result: list[dict[str, Any]]) -> None:
     for one in result:
         _line(console, f"{one['server']}: exit code {one['rc']}")
@@ -256,6 +261,7 @@ _SPECIAL: dict[str, Callable[[Console, Any], None]] = {
     "catalog.list": _catalogue,
     "status": _status,
     "logs": _logs,
+    "jobs.log": _job_log,
     "exec": _ran,
     "dns.set": _records_changed,
     "dns.list": _records,

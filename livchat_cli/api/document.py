@@ -123,7 +123,7 @@ def _operation(route: Route, components: Schema) -> Schema:
     query = {} if route.has_body else {name: one for name, one in route.schema.items() if name not in route.in_path}
     query |= listing.schemas if listing else {}
     query |= {"live": LIVE} if operation.index else {}
-    query |= {"wait": WAITING} if operation.playbook else {}
+    query |= {"wait": WAITING} if not operation.function else {}
     named = {name: route.schema[name] for name in route.in_path}
     parameters = [_parameter(name, "path", _single(one)) for name, one in named.items()]
     parameters += [
@@ -167,7 +167,7 @@ def _responses(route: Route, listing: Listing | None, components: Schema) -> Sch
         if route.method == "GET":
             found["200"]["headers"]["ETag"] = _header("Changes when the answer does")
             found["304"] = {"description": "The answer is what the client has already"}
-    if operation.playbook:
+    if not operation.function:
         job = _schema(results.JobWithResult, components)
         where = {"Location": _header("Where the job is shown")}
         ended = _answer("The job has ended; `status` says how", job, components, where)

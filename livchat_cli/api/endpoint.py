@@ -62,7 +62,7 @@ class Endpoint:
             found |= listing.schemas
         if self.operation.index:
             found["live"] = LIVE
-        if self.operation.playbook:
+        if not self.operation.function:
             found["wait"] = WAITING
         return {name: one for name, one in found.items() if name not in self.route.schema}
 
@@ -95,7 +95,7 @@ class Endpoint:
         client = self._service.client(request)
         if self.operation.index and not live:
             found = await run_in_threadpool(client.look, self.operation, values)
-        elif self.operation.playbook:
+        elif not self.operation.function:
             return await self._job(request, client, values, parameters, seconds)
         else:
             found = await run_in_threadpool(self._call, request, client, values)

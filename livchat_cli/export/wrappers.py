@@ -25,6 +25,8 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._settings import DEF
 NOTE = "Written by `livchat-setup export`: the next export replaces it."
 KEPT = "Written once by `livchat-setup export`, and yours to change: the next export leaves it as it is."
 INVENTORY = "livchat.yml"
+# Kinds of things that livchat-setup keeps for its own doors.
+_OF_THE_DOORS = ("job", "token")
 # Of the home's settings, those of the machine that exports.
 _LOCAL_SECTIONS = ("vault",)
 _ENDPOINT = "providers.hetzner.api_endpoint"
@@ -33,8 +35,8 @@ _BASE_IMAGE = "fedora:42"
 
 
 def exported() -> list[Operation]:
-    """The operations that are a playbook; the others read only what every installation has."""
-    return [one for one in operations.OPERATIONS if one.playbook]
+    """All operations but those on the doors' own jobs and tokens: AWX and Semaphore have theirs."""
+    return [one for one in operations.OPERATIONS if one.target not in _OF_THE_DOORS]
 
 
 def file_name(operation: Operation, suffix: str = ".yml") -> str:

@@ -22,14 +22,6 @@ class Index:
         return {instance: one for (name, _slash, instance), one in found.items() if name == server}
 
 
-@dataclass(frozen=True)
-class Price:
-    """What something costs a month."""
-
-    amount: str
-    currency: str
-
-
 class Backend(Protocol):
     """Carries operations out for one caller.
 
@@ -59,14 +51,5 @@ class Backend(Protocol):
     def show(self, job_id: str) -> dict[str, Any]:
         """The job's record, with its result."""
 
-    def log(self, job_id: str) -> str:
-        """What Ansible printed."""
-
     def index(self, servers: Collection[str] = ()) -> Index:
         """What is known of these servers, or of all that the caller may see."""
-
-    def price(self, server_type: str, location: str) -> Price | None:
-        """What a server costs, if anybody tells."""
-
-    def machine(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """What kind of server is made: type, location and image; empty where only the other side knows its default."""

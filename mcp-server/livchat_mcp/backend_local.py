@@ -8,19 +8,18 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from livchat_cli import collection, index, probes
+from livchat_cli import collection, index
 from livchat_cli.access import Principal
 from livchat_cli.api.limits import Limits
 from livchat_cli.client import Client
 from livchat_cli.errors import LivchatError
 from livchat_cli.jobs import Status
 from livchat_cli.operations import Operation
-from livchat_mcp.backend import Index, Price
+from livchat_mcp.backend import Index
 
 collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
-from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault  # noqa: E402
 
 # Seconds between two looks at a job.
@@ -53,7 +52,6 @@ class LocalBackend:
 
     def __init__(self, home: Path, principal: Principal) -> None:
         self._path = home
-        self._home = Home(str(home))
         self._client = Client(home, principal)
         self._principal = principal
 
@@ -89,9 +87,6 @@ class LocalBackend:
     def show(self, job_id: str) -> dict[str, Any]:
         return self._client.jobs.show(job_id)
 
-    def log(self, job_id: str) -> str:
-        return self._client.jobs.get(job_id).log()
-
     def index(self, servers: Collection[str] = ()) -> Index:
         tree = index.of(self._path).tree()
         mine = self._principal.servers
@@ -101,17 +96,3 @@ class LocalBackend:
             if (not servers or name in servers) and (not mine or name in mine)
         }
         return Index(known, {key: one for key, one in tree["applications"].items() if key.partition("/")[0] in known})
-
-    def price(self, server_type: str, location: str) -> Price | None:
-        token = Vault(self._home).get("tokens/hetzner")
-        endpoint = Settings(self._home).get("providers.hetzner.api_endpoint")
-        found = probes.monthly_price(token, endpoint, server_type, location) if token else None
-        return Price(*found) if found else None
-
-    def machine(self, values: Mapping[str, Any]) -> dict[str, str]:
-        settings = Settings(self._home)
-        return {
-            "type": values.get("server_type") or settings.get("providers.hetzner.server_type"),
-            "location": values.get("location") or settings.get("general.default_region"),
-            "image": values.get("image") or settings.get("providers.hetzner.image"),
-        }

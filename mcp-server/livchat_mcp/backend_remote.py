@@ -15,7 +15,7 @@ from livchat_cli import routes
 from livchat_cli.access import Principal
 from livchat_cli.errors import LivchatError
 from livchat_cli.operations import Operation, get
-from livchat_mcp.backend import Index, Price
+from livchat_mcp.backend import Index
 
 # Seconds to connect, and between two signs of life: the API sends one each 15 s into a stream of events.
 _TIMEOUT = (5, 30)
@@ -91,9 +91,6 @@ class RemoteBackend:
         record: dict[str, Any] = self._ask(get("jobs.show"), {"job": job_id}, "").json()
         return record
 
-    def log(self, job_id: str) -> str:
-        raise LivchatError("LOG_NOT_FOUND", "the log of a job is kept where the API runs, and does not leave it")
-
     def index(self, servers: Collection[str] = ()) -> Index:
         found: dict[str, Any] = {}
         apps: list[Mapping[str, Any]] = []
@@ -113,14 +110,6 @@ class RemoteBackend:
                 continue
             apps = [*apps, *self._found(get("app.list"), {"target": [name]}, "")]
         return Index(found, {f"{one['server']}/{one['instance']}": one for one in apps})
-
-    def price(self, server_type: str, location: str) -> Price | None:
-        """The token for the provider is where the API runs."""
-        return None
-
-    def machine(self, values: Mapping[str, Any]) -> dict[str, str]:
-        names = {"type": "server_type", "location": "location", "image": "image"}
-        return {key: str(values.get(name) or "") for key, name in names.items()}
 
     # --- HTTP
     def _found(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Any:

@@ -133,19 +133,30 @@ class Planner:
     # --- in words
     async def _creates(self, call: Call, seen: _Seen, blast: Blast) -> None:
         texts, names = self._texts, call.operation.servers(call.parameters)
-        machine = await anyio.to_thread.run_sync(self._backend.machine, call.values)
         for name in names:
             known = name in seen.servers
             blast.add("cria" if not known else "muda", texts("exists" if known else "creates_server", name=name))
-        machine = {key: value or texts("default") for key, value in machine.items()}
-        blast.add("cria", texts("machine", **machine) if set(names) - set(seen.servers) else "")
+        offer = await self._offer(call)
+        new = len(set(names) - set(seen.servers))
+        machine = {
+            key: call.values.get(name) or offer.get(name) or texts("default")
+            for key, name in (("type", "server_type"), ("location", "location"), ("image", "image"))
+        }
+        blast.add("cria", texts("machine", **machine) if new else "")
         if apps := getattr(call.parameters, "apps", None):
             blast.add("cria", texts("installs", apps=", ".join(apps)))
-        price = await anyio.to_thread.run_sync(self._backend.price, machine["type"], machine["location"])
-        new = len(set(names) - set(seen.servers))
-        amount = str(Decimal(price.amount) * new) if price else ""
-        known_price = texts("a_month", amount=amount, currency=price.currency) if price else texts("unknown")
+        amount = str(Decimal(offer["monthly"]) * new) if offer.get("monthly") else ""
+        known_price = texts("a_month", amount=amount, currency=offer["currency"]) if amount else texts("unknown")
         blast.add("custo_mensal", known_price)
+
+    async def _offer(self, call: Call) -> Mapping[str, Any]:
+        """What the provider sells; nothing where nobody tells: what is wrong then, the operation itself says better."""
+        wanted = {name: call.values[name] for name in ("server_type", "location") if call.values.get(name)}
+        try:
+            found: Mapping[str, Any] = await self._read("catalog.server", wanted)
+        except LivchatError:
+            return {}
+        return found
 
     def _destroys(self, server: str, seen: _Seen, blast: Blast) -> None:
         texts, apps = self._texts, seen.instances(server)

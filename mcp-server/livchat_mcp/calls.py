@@ -19,6 +19,7 @@ from livchat_cli.access import Principal
 from livchat_cli.client import result_of
 from livchat_cli.errors import LivchatError
 from livchat_cli.jobs import Status, redacted
+from livchat_cli.keys import Keys
 from livchat_cli.operations import Operation, Scope, get
 from livchat_mcp import present
 from livchat_mcp.approval import Asked, Confirmation, Person
@@ -26,7 +27,6 @@ from livchat_mcp.backend import Backend
 from livchat_mcp.blast import LISTS, Planner
 from livchat_mcp.clean import Cleaner
 from livchat_mcp.errors import ToolError, failure
-from livchat_mcp.keys import Keys
 from livchat_mcp.options import Options
 from livchat_mcp.plans import LIFETIME, Plans
 from livchat_mcp.progress import Steps
@@ -166,6 +166,9 @@ class Calls:
             values = call.confirmed()
         if operation.name == "logs":
             values["lines"] = present.lines_wanted(call)
+        if operation.name == "jobs.log":
+            values["lines"] = min(present.MOST_LINES, int(getattr(call.parameters, "lines", present.MOST_LINES)))
+            values |= {"skip": int(call.cursor)} if call.cursor.isdigit() else {}
         steps = Steps(context.session, self._texts, lambda text: self._clean.text(text, _sensitive(call)))
         if operation.function:
             return await self._call(call, values, steps, account)

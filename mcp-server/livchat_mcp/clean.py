@@ -9,14 +9,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from livchat_cli.events import REDACTED, Redactor
+from livchat_cli.events import Redactor
 
-# What is a secret wherever it stands, though no vault holds it: our keys for programs, and private keys.
-_SHAPES = re.compile(
-    r"livchat_key_[0-9a-f]{8}_[A-Za-z0-9_-]{20,}"
-    r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z)",
-    re.DOTALL,
-)
 # Colours and cursor movements of terminals; whole, so that no rest of them stays.
 _ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 # Control characters but for tab and line feed; what turns the direction of text; what is there and cannot be seen.
@@ -59,8 +53,7 @@ class Cleaner:
         whole = json.dumps(value, ensure_ascii=False, default=str)
         known = (*map(_forms, also), *_all_forms(self._secrets()))
         found = {form for forms in known for form, needle in forms if needle in whole}
-        redact = Redactor(found)
-        return _each(value, lambda text: _SHAPES.sub(REDACTED, redact(text)))
+        return _each(value, Redactor(found))
 
 
 def _each(value: Any, work: Callable[[str], str]) -> Any:

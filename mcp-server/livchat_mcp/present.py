@@ -30,6 +30,8 @@ def present(operation: str, result: Any, call: Call | None, texts: Texts) -> Rep
     """The answer for an operation's result; `call` is the one that asked, if it was for this very operation."""
     if operation == "logs":
         return _logs(result, call, texts)
+    if operation == "jobs.log":
+        return _job_log(result, call, texts)
     shown = _SHOWN[operation](result) if operation in _SHOWN else result
     return Reply.of(marked(shown))
 
@@ -100,13 +102,7 @@ def _logs(result: list[Mapping[str, Any]], call: Call | None, texts: Texts) -> R
     wanted = (
         MOST_LINES if before or call is None else min(MOST_LINES, int(getattr(call.parameters, "lines", MOST_LINES)))
     )
-    shown: list[str] = []
-    room = _LOG_ROOM
-    for line in reversed(lines):
-        room -= len(line) + 2
-        if len(shown) == wanted or (room < 0 and shown):
-            break
-        shown.insert(0, line[:_LOG_ROOM])
+    shown = _newest(lines, wanted)
     services = sorted({str(one.get("service", "")) for one in result})
     reply = Reply(result={"servicos": services, "linhas": len(shown), "log": Foreign("\n".join(shown))})
     if call and len(shown) < len(lines) and shown:
@@ -114,6 +110,33 @@ def _logs(result: list[Mapping[str, Any]], call: Call | None, texts: Texts) -> R
     elif call and shown and not before and len(lines) >= wanted:
         # As many as were asked for: there may be more.
         reply.cursor = f"{_time(shown[0])}~{len(shown)}"
+    return _with_older(reply, call, texts)
+
+
+def _job_log(result: Mapping[str, Any], call: Call | None, texts: Texts) -> Reply:
+    """The newest lines that find room; the cursor says how many of the newest were seen."""
+    lines, total = result["lines"], int(result["total"])
+    shown = _newest(lines, MOST_LINES)
+    before = int(call.cursor) if call and call.cursor else int(getattr(call and call.parameters, "skip", 0))
+    seen = before + len(shown)
+    reply = Reply(result={"job": result["job"], "linhas": len(shown), "de": total, "log": Foreign("\n".join(shown))})
+    reply.cursor = str(seen) if shown and seen < total else ""
+    return _with_older(reply, call, texts)
+
+
+def _newest(lines: list[str], most: int) -> list[str]:
+    """The newest lines that find room, one at least."""
+    shown: list[str] = []
+    room = _LOG_ROOM
+    for line in reversed(lines):
+        room -= len(line) + 2
+        if len(shown) == most or (room < 0 and shown):
+            break
+        shown.insert(0, line[:_LOG_ROOM])
+    return shown
+
+
+def _with_older(reply: Reply, call: Call | None, texts: Texts) -> Reply:
     if reply.cursor and call:
         narrow = texts("narrow", arguments=", ".join(call.narrowing()))
         reply.hints.append(texts("older", cursor=reply.cursor, narrow=narrow))

@@ -58,8 +58,8 @@ TEMPLATES = (
     _Resource("servidores/{servidor}/apps/{app}/logs", "Log de uma aplicação", "Log of an application", "logs"),
     _Resource("catalogo/{app}", "Definição de uma aplicação", "Definition of an application", "catalog.show"),
     _Resource("trabalhos/{job}", "Um trabalho e seu resultado", "A job and its result", "jobs.show"),
-    _Resource("trabalhos/{job}/log", "Fim do log de um trabalho", "End of a job's log", "jobs.show"),
-    _Resource("trabalhos/{job}/log/{pagina}", "Página do log; 1 é a última", "Page of it; 1 is the last", "jobs.show"),
+    _Resource("trabalhos/{job}/log", "Fim do log de um trabalho", "End of a job's log", "jobs.log"),
+    _Resource("trabalhos/{job}/log/{pagina}", "Página do log; 1 é a última", "Page of it; 1 is the last", "jobs.log"),
     _Resource("operacoes/{operacao}", "Parâmetros de uma operação", "An operation's parameters", "catalog.list"),
 )
 
@@ -163,14 +163,11 @@ class Resources:
         ]
 
     async def _log(self, names: dict[str, str]) -> str:
-        # Whose it is, this looks up.
-        await self._read("jobs.show", {"job": names["job"]})
-        log = await anyio.to_thread.run_sync(self._backend.log, names["job"])
-        lines = self._clean.text(log).splitlines()
         asked = names.get("pagina", "1")
-        page = int(asked) if asked.isascii() and asked.isdigit() else 1
-        end = len(lines) - (max(1, page) - 1) * PAGE
-        return self._foreign("\n".join(lines[max(0, end - PAGE) : max(0, end)]))
+        page = max(1, int(asked)) if asked.isascii() and asked.isdigit() else 1
+        read = {"job": names["job"], "lines": PAGE, "skip": (page - 1) * PAGE}
+        found = await self._read("jobs.log", read)
+        return self._foreign(self._clean.text("\n".join(found["lines"])))
 
     def _foreign(self, text: str) -> str:
         mark = secrets.token_hex(6)

@@ -22,7 +22,7 @@ OUTPUT: Schema = {
     "type": "object",
     "properties": {
         "estado": {"type": "string"},
-        "itens": {"type": "array", "items": {"type": "object"}},
+        "itens": {"type": "array"},
         "resultado": {"type": "object"},
     },
     "required": ["estado"],

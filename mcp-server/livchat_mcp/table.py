@@ -30,7 +30,7 @@ NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("verificar-status", ("status",)),
     ("ver-logs", ("logs",)),
     ("executar-comando", ("exec",)),
-    ("trabalhos", ("jobs.list", "jobs.show")),
+    ("trabalhos", ("jobs.list", "jobs.show", "jobs.log")),
     ("cancelar-trabalho", ("jobs.cancel",)),
 )
 # The tool for every operation that no pattern names.

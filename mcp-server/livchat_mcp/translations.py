@@ -54,6 +54,8 @@ PORTUGUESE: dict[str, str] = {
     "Servers it is limited to; all of them when none is named": "Servidores a que se limita; todos, se nenhum for dito",
     "Days after which it ends; never when not given": "Dias até acabar; nunca, se não for dito",
     "Identifier of the token": "Id do token",
+    "How many, the newest": "Quantas, as mais novas",
+    "Newest lines to leave out, which were read before": "Linhas mais novas a pular, já lidas",
     "Go on after this deployment, the last one of a page": "Continua depois desta, a última de uma página",
     "Only those in these states": "Só nestes estados",
     "Only those below this path": "Só os abaixo deste caminho",

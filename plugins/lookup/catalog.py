@@ -16,6 +16,10 @@ options:
     description: Names of applications; all of them when none is given.
     type: list
     elements: str
+  definition:
+    description: Return whole definitions instead, in the order of the names that are given.
+    type: bool
+    default: false
   livchat_home:
     description: The operator's home, whose C(apps) folder may hold further definitions.
     type: path
@@ -28,6 +32,10 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ query('livchat.setup.catalog') | map(attribute='name') }}"
 
+- name: Show where an application's image comes from
+  ansible.builtin.debug:
+    msg: "{{ lookup('livchat.setup.catalog', 'n8n', definition=true).source }}"
+
 - name: Show one
   ansible.builtin.debug:
     msg: "{{ lookup('livchat.setup.catalog', 'n8n') }}"
@@ -37,7 +45,7 @@ RETURN = r"""
 _raw:
   description:
     - For each application its C(name), C(title), C(description), C(category), C(homepage), C(license), C(version),
-      C(dependencies), C(requirements), C(domains) and C(variables).
+      C(dependencies), C(requirements), C(domains) and C(variables); or its definition.
   type: list
   elements: dict
 """
@@ -59,6 +67,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types
         self.set_options(var_options=variables, direct=kwargs)
         catalog = Catalog([Home(self.get_option("livchat_home")).file("apps")])
         try:
+            if self.get_option("definition"):
+                return [dict(catalog.get(name)) for name in terms or catalog.names()]
             for term in terms:
                 catalog.file(term)
             return [one for one in catalog.info() if not terms or one["name"] in terms]

@@ -13,7 +13,7 @@ description:
   - Resolves dependencies level by level. The order is always the same for the same input.
 options:
   _terms:
-    description: Applications, as V(n8n) or V(n8n:cliente1) for an instance of another name.
+    description: Applications, as V(n8n) or V(n8n:cliente1) for an instance of another name; several also by commas.
     required: true
     type: list
     elements: str
@@ -52,7 +52,10 @@ from ..plugin_utils._resolver import order
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types
     def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
-        wanted = [one for term in terms for one in (term if isinstance(term, list) else [term])]
+        # A text, as it stands on a command line, may name several.
+        wanted = [
+            one for term in terms for one in (term if isinstance(term, list) else str(term).replace(",", " ").split())
+        ]
         try:
             return order(wanted, Catalog([Home(self.get_option("livchat_home")).file("apps")]))
         except LivchatError as error:

@@ -3,7 +3,7 @@
 
 # PRIVATE to this collection: may change without notice.
 
-"""Hetzner's API on a bad day: which answers are worth another try, and a client of the hcloud library that tries."""
+"""Hetzner's API: a client of the hcloud library that lives through its bad days, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ._patience import ConnectionCutError, Patience, TransientError
 try:
     import requests
     from hcloud import Client
+    from hcloud.actions.domain import ActionException
     from requests.adapters import HTTPAdapter
 except ImportError:
     # Who uses the client says what is missing; the rest of this needs none of it.
@@ -87,6 +88,55 @@ def connect(token: str, endpoint: str, timeout: float, patience: float) -> t.Any
     for scheme in ("http://", "https://"):
         client._client._session.mount(scheme, adapter)
     return client
+
+
+def server_type(client: t.Any, name: str) -> t.Any:
+    """The server type of that name. Raises LivchatError INPUT_INVALID with those that are sold."""
+    found = client.server_types.get_by_name(name)
+    if found is None:
+        known = sorted(one.name for one in client.server_types.get_all() if not one.deprecation)
+        raise refused("server_type", name, f"allowed: {', '.join(known)}")
+    return found
+
+
+def check_location(client: t.Any, name: str) -> None:
+    """Raises LivchatError INPUT_INVALID with the locations that there are."""
+    known = sorted(one.name for one in client.locations.get_all())
+    if name not in known:
+        raise refused("location", name, f"allowed: {', '.join(known)}")
+
+
+def places(server_type: t.Any) -> list[str]:
+    """Locations at which the type can be had now."""
+    return sorted(one.location.name for one in server_type.locations or [] if one.available)
+
+
+def refused(field: str, value: object, allowed: str) -> LivchatError:
+    """The error for a parameter that Hetzner has no such thing for."""
+    return LivchatError("INPUT_INVALID", f"{field}: {value!r}; {allowed}", {"field": field, "value": value})
+
+
+def in_words(error: t.Any) -> str:
+    """The library's error in words."""
+    if isinstance(error, ActionException):
+        failure = error.action.error or {}
+        return f"{error.action.command}: {failure.get('message') or 'it did not end in time'}"
+    return str(error)
+
+
+def provider_error(error: t.Any) -> LivchatError:
+    """The library's errors as ours."""
+    if isinstance(error, LivchatError):
+        return error
+    code = getattr(error, "code", None) or ""
+    details = {"provider_code": str(code)}
+    if code in ("unauthorized", "forbidden", "token_readonly", 401, 403):
+        message = f"Hetzner refuses the token: {in_words(error)}; it needs the right to read and write"
+        return LivchatError("PROVIDER_TOKEN_INVALID", message, details)
+    if code == "protected":
+        message = f"{in_words(error)}; remove the protection at Hetzner first"
+        return LivchatError("SERVER_PROTECTED", message, details)
+    return LivchatError("PROVIDER_ERROR", f"Hetzner could not do it: {in_words(error)}", details)
 
 
 class PatientAdapter(HTTPAdapter):  # type: ignore[misc,valid-type]  # object where requests is missing

@@ -116,7 +116,7 @@ import traceback
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
 from ..module_utils._errors import LivchatError, fail
-from ..module_utils._hetzner import connect
+from ..module_utils._hetzner import check_location, connect, in_words, places, provider_error, refused, server_type
 from ..module_utils._patience import DEFAULT as DEFAULT_PATIENCE
 from ..module_utils._patience import TransientError, bounded
 
@@ -291,30 +291,27 @@ class Project:
             raise LivchatError("SERVER_NAME_CONFLICT", message, {"name": self._name})
 
     def _check_supply(self, name, location):
-        server_type = self._client.server_types.get_by_name(name)
-        if server_type is None:
-            known = sorted(one.name for one in self._client.server_types.get_all() if not one.deprecation)
-            raise _refused("server_type", name, "allowed: %s" % ", ".join(known))
-        if location not in {one.name for one in self._client.locations.get_all()}:
-            known = sorted(one.name for one in self._client.locations.get_all())
-            raise _refused("location", location, "allowed: %s" % ", ".join(known))
-        places = sorted(one.location.name for one in server_type.locations or [] if one.available)
-        if location not in places:
+        found = server_type(self._client, name)
+        check_location(self._client, location)
+        available = places(found)
+        if location not in available:
             message = "there is no %s to be had at %s now; %s" % (
                 name,
                 location,
-                "choose one of: %s" % ", ".join(places) if places else "choose another server type, or try again later",
+                "choose one of: %s" % ", ".join(available)
+                if available
+                else "choose another server type, or try again later",
             )
             raise LivchatError(
-                "SERVER_TYPE_UNAVAILABLE", message, {"server_type": name, "location": location, "available": places}
+                "SERVER_TYPE_UNAVAILABLE", message, {"server_type": name, "location": location, "available": available}
             )
-        return server_type
+        return found
 
     def _image(self, name, server_type):
         image = self._client.images.get_by_name_and_architecture(name, server_type.architecture)
         if image is None:
             found = self._client.images.get_all(type=["system"], architecture=[server_type.architecture])
-            raise _refused("image", name, "allowed: %s" % ", ".join(sorted(one.name for one in found)))
+            raise refused("image", name, "allowed: %s" % ", ".join(sorted(one.name for one in found)))
         return image
 
     # --- key and firewall
@@ -396,7 +393,7 @@ class Project:
                 try:
                     self._remove(server)
                 except ActionException as error:
-                    message = "it could not be removed: %s. Nothing of it is gone; try again" % _said(error)
+                    message = "it could not be removed: %s. Nothing of it is gone; try again" % in_words(error)
                     raise LivchatError("SERVER_DELETION_FAILED", message, {"id": server.id}) from error
         key = self._client.ssh_keys.get_by_name("livchat-%s" % self._name)
         if key is not None and key.labels.get("managed-by") == MANAGED["managed-by"]:
@@ -455,7 +452,7 @@ class Project:
 
     def _creation_failed(self, error, left, wanted):
         """What went wrong, and what became of what was made until then."""
-        known = _provider_error(error)
+        known = provider_error(error)
         if left:
             after = "%s could not be removed; run it again, which takes it up or removes it" % ", ".join(left)
         else:
@@ -463,10 +460,14 @@ class Project:
         details = {**known.details, "left": left}
         code, said = known.code, known.message
         if code == "PROVIDER_ERROR":
-            code, said = "SERVER_CREATION_FAILED", "it could not be created: %s" % _said(error)
+            code, said = "SERVER_CREATION_FAILED", "it could not be created: %s" % in_words(error)
         if details.get("provider_code") in NO_ROOM:
             code = "SERVER_TYPE_UNAVAILABLE"
-            said = "there is no %s to be had at %s now: %s" % (wanted["server_type"], wanted["location"], _said(error))
+            said = "there is no %s to be had at %s now: %s" % (
+                wanted["server_type"],
+                wanted["location"],
+                in_words(error),
+            )
             after += " later, or with another server type or location" if not left else ""
             details.update(server_type=wanted["server_type"], location=wanted["location"])
         return LivchatError(code, "%s. %s" % (said, after), details, known.retry_after)
@@ -534,7 +535,7 @@ def _blob(public_key):
     try:
         return base64.b64decode(public_key.split()[1], validate=True)
     except (IndexError, binascii.Error) as error:
-        raise _refused("public_key", public_key, "it must be a public key as OpenSSH writes it") from error
+        raise refused("public_key", public_key, "it must be a public key as OpenSSH writes it") from error
 
 
 def _fingerprint(public_key):
@@ -555,33 +556,6 @@ def _ignoring(*codes):
     except APIException as error:
         if error.code not in codes:
             raise
-
-
-def _refused(field, value, allowed):
-    return LivchatError("INPUT_INVALID", "%s: %r; %s" % (field, value, allowed), {"field": field, "value": value})
-
-
-def _said(error):
-    """The error in words."""
-    if isinstance(error, ActionException):
-        failure = error.action.error or {}
-        return "%s: %s" % (error.action.command, failure.get("message") or "it did not end in time")
-    return str(error)
-
-
-def _provider_error(error):
-    """The library's errors as ours."""
-    if isinstance(error, LivchatError):
-        return error
-    code = getattr(error, "code", None) or ""
-    details = {"provider_code": str(code)}
-    if code in ("unauthorized", "forbidden", "token_readonly", 401, 403):
-        message = "Hetzner refuses the token: %s; it needs the right to read and write" % _said(error)
-        return LivchatError("PROVIDER_TOKEN_INVALID", message, details)
-    if code == "protected":
-        message = "%s; remove the protection at Hetzner first" % _said(error)
-        return LivchatError("SERVER_PROTECTED", message, details)
-    return LivchatError("PROVIDER_ERROR", "Hetzner could not do it: %s" % _said(error), details)
 
 
 def main():
@@ -619,7 +593,7 @@ def main():
         else:
             project.absent()
     except (LivchatError, APIException, ActionException) as error:
-        known = _provider_error(error)
+        known = provider_error(error)
         message = "server %s: %s" % (params["name"], known.message)
         details = {"name": params["name"], **known.details}
         fail(module, LivchatError(known.code, message, details, known.retry_after))

@@ -16,9 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
 def test_every_operation_says_how_it_is_done(operation: Any) -> None:
-    assert bool(operation.playbook) != bool(operation.function)
-    if operation.playbook:
-        assert (ROOT / "playbooks" / f"{operation.playbook}.yml").is_file()
+    assert (ROOT / "playbooks" / f"{operation.playbook}.yml").is_file()
     assert operation.summary and operation.summary_pt and operation.examples
 
 

@@ -14,7 +14,7 @@ from mcp import Client, types
 
 from livchat_cli.access import Principal
 from livchat_cli.operations import Operation, Scope
-from livchat_mcp.backend import Index, Price
+from livchat_mcp.backend import Index
 from livchat_mcp.gateway import Gateway
 from livchat_mcp.options import Options
 from livchat_mcp.rate import Rates
@@ -45,6 +45,11 @@ class Scripted:
 
     def call(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Any:
         self.called.append((operation.name, dict(values)))
+        if operation.name == "jobs.log":
+            lines = self.results["jobs.log"]
+            end = len(lines) - values.get("skip", 0)
+            shown = lines[max(0, end - values["lines"]) : max(0, end)]
+            return {"job": values["job"], "total": len(lines), "lines": shown}
         return self.results[operation.name]
 
     def look(self, operation: Operation, values: Mapping[str, Any]) -> Any:
@@ -66,19 +71,10 @@ class Scripted:
     def show(self, job_id: str) -> dict[str, Any]:
         return self._record(self.started[-1][0])
 
-    def log(self, job_id: str) -> str:
-        return str(self.results["log"])
-
     def index(self, servers: Collection[str] = ()) -> Index:
         known = {name: one for name, one in self.known.servers.items() if not servers or name in servers}
         apps = {key: one for key, one in self.known.applications.items() if key.partition("/")[0] in known}
         return Index(known, apps)
-
-    def price(self, server_type: str, location: str) -> Price | None:
-        return Price("5.49", "EUR") if server_type == "cx23" else None
-
-    def machine(self, values: Mapping[str, Any]) -> dict[str, str]:
-        return {"type": str(values.get("server_type") or "cx23"), "location": "nbg1", "image": "debian-13"}
 
     def _record(self, operation: str) -> dict[str, Any]:
         error = self.errors.get(operation)

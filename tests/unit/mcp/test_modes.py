@@ -56,7 +56,7 @@ def test_what_is_denied_is_gone_also_where_it_is_allowed() -> None:
 
 def test_a_tool_of_which_some_operations_are_left_keeps_its_form() -> None:
     tool = Toolbox(Options(deny=["catalog.order"]), Texts("pt")).tools(Scope)["catalogo"]
-    assert tool.own["acao"]["enum"] == ["list", "show"]
+    assert tool.own["acao"]["enum"] == ["list", "show", "server"]
 
 
 @pytest.mark.parametrize("scope", [Scope.READ, Scope.DEPLOY, Scope.ADMIN, Scope.EXEC])

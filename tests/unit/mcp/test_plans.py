@@ -47,6 +47,13 @@ def backend() -> Scripted:
             "server.destroy": {"name": "prod", "changed": True},
             "server.create": {"name": "new", "changed": True},
             "launch": {"servers": [], "installed": []},
+            "catalog.server": {
+                "server_type": "cx23",
+                "location": "nbg1",
+                "image": "debian-13",
+                "monthly": "5.49",
+                "currency": "EUR",
+            },
             "app.uninstall": [{"server": "prod", "instance": "n8n", "removed": True}],
         },
         known=Index({"prod": SERVER}, APPS),
@@ -130,14 +137,18 @@ async def test_a_plan_to_uninstall_says_who_needs_it_and_whether_data_stays(home
 
 @pytest.mark.anyio
 async def test_a_plan_to_create_says_what_it_costs_if_anybody_knows(home: Path) -> None:
-    async with asker(gateway(home, backend())) as client:
+    scripted = backend()
+    async with asker(gateway(home, scripted)) as client:
         known = await client.call("criar-servidor", name="new", domain="new.example.com")
-        unknown = await client.call("criar-servidor", name="new", domain="new.example.com", server_type="cx99")
         three = {"names": ["new", "newer", "prod"], "apps": ["n8n"]}
         several = await client.call("operacao", nome="launch", parametros=three)
+        scripted.errors["catalog.server"] = LivchatError("PROVIDER_UNREACHABLE", "no answer").to_dict()
+        unknown = await client.call("criar-servidor", name="new", domain="new.example.com", server_type="cx99")
+    assert scripted.done("catalog.server") == [{}, {}, {"server_type": "cx99"}]
     assert known["plano"]["custo_mensal"] == "5.49 EUR por mês"
     assert known["plano"]["cria"] == ["cria o servidor new", "tipo cx23, local nbg1, imagem debian-13"]
     assert unknown["plano"]["custo_mensal"] == "desconhecido"
+    assert unknown["plano"]["cria"][1] == "tipo cx99, local o padrão, imagem o padrão"
     assert several["plano"]["custo_mensal"] == "10.98 EUR por mês"
     assert "instala n8n" in several["plano"]["cria"] and "prod" in several["plano"]["muda"][0]
 

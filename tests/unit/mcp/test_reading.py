@@ -35,7 +35,7 @@ def backend() -> Scripted:
             "jobs.list": [RECORD],
             "jobs.show": RECORD,
             "logs": [{"service": "n8n_editor", "lines": ["2026-01-02T03:04:05.000000001Z a"]}],
-            "log": "\n".join(f"TASK {number}" for number in range(450)),
+            "jobs.log": [f"TASK {number}" for number in range(450)],
         },
         known=Index(
             {"prod": {"name": "prod", "metadata": {"domain": "prod.example.com"}}, "staging": {"name": "staging"}},

@@ -380,6 +380,6 @@ async def test_a_new_key_goes_into_a_file_and_not_to_the_model(home: Path) -> No
     backend = Scripted({"token.create": {"id": "1a2b3c4d", "name": "ci", "key": key}})
     said = await answer(home, backend, "operacao", nome="token.create", parametros={"name": "ci"})
     assert key not in json.dumps(said) and said["resultado"] == {"id": "1a2b3c4d", "name": "ci"}
-    (kept,) = (home / "mcp-keys").iterdir()
+    (kept,) = (home / "keys").iterdir()
     assert str(kept) in said["proximo"] and kept.read_text() == f"{key}\n"
-    assert (kept.stat().st_mode & 0o777, (home / "mcp-keys").stat().st_mode & 0o777) == (0o600, 0o700)
+    assert (kept.stat().st_mode & 0o777, (home / "keys").stat().st_mode & 0o777) == (0o600, 0o700)

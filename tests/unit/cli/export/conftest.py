@@ -19,7 +19,7 @@ from livchat_cli.export.folder import export
 from livchat_cli.operations import Effect, Operation
 
 Ansible = Callable[..., str]
-EXPORTED = [one for one in operations.OPERATIONS if one.playbook]
+EXPORTED = [one for one in operations.OPERATIONS if not one.name.startswith(("jobs.", "token."))]
 CHOICES = Choices(
     repository="https://git.example.com/ops.git",
     branch="main",

@@ -1,4 +1,4 @@
-"""New keys for programs: what an operation shows once, to a person, goes into a file and not to a model."""
+"""New keys for programs: what an operation shows once, to a person, goes into a file and not to a model or a log."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import writing  # noqa: E402
 
-FOLDER = "mcp-keys"
+FOLDER = "keys"
 
 
 class Keys:
+    """The files of one home."""
+
     def __init__(self, home: Path) -> None:
         self._folder = home / FOLDER
 
