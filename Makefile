@@ -59,7 +59,7 @@ docs: bootstrap ## the reference page and the roles of apps, from their sources
 	@$(PY) tools/app_roles.py
 
 lock: bootstrap ## resolve the requirements anew
-	@for f in installer lock awx runtime mcp-v1; do \
+	@for f in installer lock awx runtime mcp-v1 openapi-client; do \
 		in=requirements/$$f.in; extra=; [ $$f = lock ] && in=pyproject.toml && extra='--extra dev'; \
 		[ $$f = runtime ] && in=pyproject.toml && extra='--constraint requirements/lock.txt'; \
 		[ $$f = awx ] && extra=--no-deps; \

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -74,7 +73,7 @@ def target(story: Story, installed: dict[str, Any]) -> Any:
 
 def connect(story: Story, name: str, address: str) -> Any:
     config_file = story.home / f"{name}.ssh_config"
-    number = json.loads((story.home / "state.json").read_text())["servers"][name]["id"]
+    number = story.index()["servers"][name]["id"]
     config_file.write_text(
         f"Host {name}\n HostName {address}\n User root\n IdentityFile {story.home / 'ssh_keys' / name}\n"
         f" UserKnownHostsFile {story.home / 'known_hosts'}\n HostKeyAlias hetzner-{number}\n"

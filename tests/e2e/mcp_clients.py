@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.throwaway import ROOT
+from tests.e2e.locked import environment
 
 # The inspector asks for Node 22.19 or newer, which a distribution may not have.
 PACKAGES = (
@@ -125,13 +124,7 @@ class FirstSdk:
     """The client of the official SDK's first line, in an environment of its own, since both lines are one package."""
 
     def __init__(self, folder: Path, server: StdioServerParameters | str, key: str = "") -> None:
-        environment = folder / "mcp-v1"
-        self._python = environment / "bin" / "python"
-        if not self._python.exists():
-            uv, locked = str(Path(sys.executable).parent / "uv"), str(ROOT / "requirements" / "mcp-v1.txt")
-            subprocess.run([uv, "venv", "--quiet", "--clear", str(environment)], check=True)
-            install = [uv, "pip", "install", "--quiet", "--python", str(self._python), "--require-hashes", "-r", locked]
-            subprocess.run(install, check=True)
+        self._python = environment(folder, "mcp-v1") / "python"
         self._target = (
             {"command": server.command, "args": server.args, "env": server.env}
             if isinstance(server, StdioServerParameters)

@@ -74,6 +74,19 @@ class Story:
             start_new_session=True,
         )
 
+    def bare(self, playbook: str, variables: Mapping[str, Any], *options: str) -> subprocess.CompletedProcess[str]:
+        """`ansible-playbook livchat.setup.PLAYBOOK` without our command line, and what it printed."""
+        inventory = self.home / "livchat.yml"
+        inventory.write_text("plugin: livchat.setup.hetzner\n", encoding="utf-8")
+        given = ["-i", str(inventory), "-e", json.dumps(variables)]
+        command = ["ansible-playbook", f"livchat.setup.{playbook}", *given, *options]
+        return subprocess.run(command, env=self.environment(), capture_output=True, text=True, check=False)
+
+    def index(self) -> dict[str, Any]:
+        """What the home remembers: servers, applications, deployments."""
+        found: dict[str, Any] = json.loads((self.home / "state.json").read_text(encoding="utf-8"))
+        return found
+
     def init(self, extra: Mapping[str, str] | None = None) -> None:
         lab = self.lab
         tokens = {"HCLOUD_TOKEN": lab.hetzner_token, "CLOUDFLARE_API_TOKEN": lab.cloudflare_token}

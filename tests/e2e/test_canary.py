@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +77,9 @@ def test_what_docker_shows_of_services_and_containers_holds_none(target: Any, ca
 
 
 @pytest.mark.parametrize("playbook", ["setup", "deploy"])
-def test_the_wordiest_check_with_differences_shows_none(
-    story: Story, canaries: list[str], tmp_path: Path, playbook: str
-) -> None:
-    inventory = tmp_path / "livchat.yml"
-    inventory.write_text("plugin: livchat.setup.hetzner\n")
-    given = json.dumps({"target": SERVER, "apps": "n8n,n8n:second", "full": True})
-    command = ["ansible-playbook", f"livchat.setup.{playbook}", "-i", str(inventory), "-e", given]
-    done = subprocess.run(
-        [*command, "--check", "--diff", "-vvvv"], env=story.environment(), capture_output=True, text=True, check=False
-    )
+def test_the_wordiest_check_with_differences_shows_none(story: Story, canaries: list[str], playbook: str) -> None:
+    given = {"target": SERVER, "apps": "n8n,n8n:second", "full": True}
+    done = story.bare(playbook, given, "--check", "--diff", "-vvvv")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "n8n" in done.stdout or playbook == "setup"
     assert not leaks(done.stdout + done.stderr, canaries)

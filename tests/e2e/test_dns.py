@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -78,8 +77,7 @@ def names(operator: Story) -> Iterator[Names]:
 
 def bare(operator: Story, playbook: str, *options: str, **extra_vars: Any) -> str:
     """What ansible-playbook prints, without our command line."""
-    command = ["ansible-playbook", f"livchat.setup.{playbook}", "-e", json.dumps(extra_vars), *options]
-    done = subprocess.run(command, env=operator.environment(), capture_output=True, text=True, check=False)
+    done = operator.bare(playbook, extra_vars, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,7 +71,7 @@ def seen(story: Story, target: Any) -> dict[str, Any]:
     records = [str(one.name) for one in cloudflare.dns.records.list(zone_id=zone.id)]
     redis = target.check_output("docker ps -q --filter label=com.docker.swarm.service.name=redis_redis")
     said = '{ printf "AUTH default "; cat /run/secrets/redis_password; echo; echo "ACL USERS"; } | redis-cli'
-    state = json.loads((story.home / "state.json").read_text())
+    state = story.index()
     return {
         "stacks": sorted(target.check_output("docker stack ls --format '{{.Name}}'").split()),
         "databases": sorted(sql(target, "postgres", "SELECT datname FROM pg_database").split()),
@@ -88,7 +85,7 @@ def seen(story: Story, target: Any) -> dict[str, Any]:
 
 
 def newest_deployment(story: Story) -> dict[str, Any]:
-    newest: dict[str, Any] = json.loads((story.home / "state.json").read_text())["deployments"][-1]
+    newest: dict[str, Any] = story.index()["deployments"][-1]
     return newest
 
 
@@ -104,14 +101,10 @@ def test_an_image_that_cannot_be_had(story: Story, apps: None, before: dict[str,
 
 
 def test_an_application_that_answers_with_an_error(
-    story: Story, apps: None, before: dict[str, Any], target: Any, tmp_path: Path
+    story: Story, apps: None, before: dict[str, Any], target: Any
 ) -> None:
-    inventory = tmp_path / "livchat.yml"
-    inventory.write_text("plugin: livchat.setup.hetzner\n")
     # A person's command line waits for minutes here, since an application may take long to be ready.
-    given = json.dumps({"target": SERVER, "apps": "postgres:spare,faulty", "app_verify_timeout": 25})
-    command = ["ansible-playbook", "livchat.setup.deploy", "-i", str(inventory), "-e", given]
-    done = subprocess.run(command, env=story.environment(), capture_output=True, text=True, check=False)
+    done = story.bare("deploy", {"target": SERVER, "apps": "postgres:spare,faulty", "app_verify_timeout": 25})
     assert done.returncode == 2, done.stdout
     assert "HTTP_STATUS" in done.stdout and "500" in done.stdout
     # The second PostgreSQL, which was asked for and came up, is taken back too: a deploy is applied as a whole.

@@ -88,7 +88,7 @@ def owned(story: Story) -> dict[str, Any]:
     client = Client(story.lab.hetzner_token, api_endpoint=story.lab.hetzner_url)
     wall = client.firewalls.get_by_name("livchat-setup")
     vault = Vault(Home(str(story.home)))
-    state = json.loads((story.home / "state.json").read_text()) if (story.home / "state.json").exists() else {}
+    state = story.index() if (story.home / "state.json").exists() else {}
     names = (ONE, OTHER)
     return {
         "servers": {one.name: one.id for one in client.servers.get_all() if one.name in names},
@@ -292,7 +292,7 @@ def vps(story: Story) -> Iterator[Vps]:
 
 def on_server(story: Story, vps: Vps) -> dict[str, Any]:
     """All that an installation may leave half done."""
-    state = json.loads((story.home / "state.json").read_text())
+    state = story.index()
     return {
         "services": sorted(vps.run("docker", "service", "ls", "--format", "{{.Name}} {{.Image}}").split("\n")),
         "secrets": sorted(vps.run("docker", "secret", "ls", "--format", "{{.Name}}").split()),

@@ -21,6 +21,7 @@ from tests.e2e.https import get
 from tests.e2e.mcp_clients import Caller, FirstSdk, Inspector, Programs, Sdk
 from tests.e2e.story import Story
 from tests.throwaway import ROOT, Tree
+from tests.unit.api.running import Running
 from tests.unit.mcp.running import Served, over_stdio
 
 NAME = f"{SERVER}-mcp"
@@ -64,6 +65,20 @@ def served(story: Story) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
+def remote(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway with a home of its own, that has a REST API do the work."""
+    api = Running(Tree(ROOT), story.home, settings=None)
+    api.start()
+    home = tmp_path_factory.mktemp("gateway")
+    Settings(Home(str(home))).update({"mcp.model_may_destroy": True})
+    gateway = Served(Tree(ROOT), home, password="")
+    gateway.start(environment={"LIVCHAT_API_URL": api.url, "LIVCHAT_API_TOKEN": api.key()})
+    yield gateway
+    gateway.stop()
+    api.stop()
+
+
+@pytest.fixture(scope="module")
 def stdio(story: Story) -> StdioServerParameters:
     return over_stdio(Tree(ROOT), story.home, password="")
 
@@ -99,12 +114,15 @@ class Person:
         return said
 
 
-@pytest.mark.parametrize("door", ["the inspector over stdio", "the first SDK over HTTP", "the SDK over HTTP"])
+DOORS = ("the inspector over stdio", "the first SDK over HTTP", "the SDK over HTTP, to a gateway over REST")
+
+
+@pytest.mark.parametrize("door", DOORS)
 @pytest.mark.usefixtures("headless")
-def test_the_whole_story(
-    story: Story, programs: Programs, served: Served, stdio: StdioServerParameters, door: str
+def test_the_whole_story(  # noqa: PLR0917  # pytest passes them by name
+    story: Story, programs: Programs, served: Served, remote: Served, stdio: StdioServerParameters, door: str
 ) -> None:
-    caller: Caller = Sdk(served.url, served.key())
+    caller: Caller = Sdk(remote.url, remote.key())
     if "inspector" in door:
         caller = Inspector.over_stdio(programs, stdio)
     elif "first" in door:
@@ -112,8 +130,8 @@ def test_the_whole_story(
     person, lab, domain = Person(caller), story.lab, f"{NAME}.{story.lab.zone}"
     assert NAME not in json.dumps(person.do("listar-servidores", ao_vivo=True))
     person.do("criar-servidor", name=NAME, domain=domain)
-    assert any(NAME in line for line in person.plans[-1]["cria"])
-    address = json.loads((story.home / "state.json").read_text())["servers"][NAME]["ip_address"]
+    assert any(NAME in line for line in person.plans[-1]["cria"]) and "EUR" in person.plans[-1]["custo_mensal"]
+    address = story.index()["servers"][NAME]["ip_address"]
     person.do("preparar-servidor", target=[NAME])
     assert "postgres" in json.dumps(person.do("planejar-instalacao", apps=["n8n"], target=[NAME]))
     person.do("instalar-app", apps=["n8n"], target=[NAME])
@@ -129,7 +147,7 @@ def test_the_whole_story(
     person.do("desinstalar-app", instance="n8n", target=NAME, drop_data=True)
     assert person.plans[-1]["dados_perdidos"]
     person.do("destruir-servidor", name=NAME)
-    assert NAME not in json.loads((story.home / "state.json").read_text())["servers"]
+    assert NAME not in story.index()["servers"]
     assert len(person.plans) == 4
 
 

@@ -5,8 +5,6 @@ The repository is simulated: what is in its packages is the distribution's Docke
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -69,7 +67,7 @@ def test_a_version_that_is_asked_for_is_installed_and_stays(story: Story, target
 
 def test_a_version_that_is_not_there_is_refused_and_nothing_is_changed(story: Story, target: Any) -> None:
     before = version(target)
-    done = setup(story, {"docker_version": "5:99.9"})
+    done = story.bare("setup", {"target": NAME, "docker_version": "5:99.9"})
     assert done.returncode == 2 and "docker-ce=5:99.9" in done.stdout, done.stdout
     assert version(target) == before and target.service("docker").is_running
 
@@ -82,7 +80,7 @@ def test_a_name_has_a_certificate_of_its_own_by_http_01(story: Story, target: An
 
 
 def server_address(story: Story) -> str:
-    return str(json.loads((story.home / "state.json").read_text())["servers"][NAME]["ip_address"])
+    return str(story.index()["servers"][NAME]["ip_address"])
 
 
 def version(target: Any) -> str:
@@ -91,15 +89,7 @@ def version(target: Any) -> str:
 
 def changes(story: Story, variables: dict[str, Any]) -> int:
     """How many changes a setup with the variables made."""
-    done = setup(story, variables)
+    done = story.bare("setup", {"target": NAME, **variables})
     assert done.returncode == 0, done.stdout
     (recap,) = (line for line in done.stdout.splitlines() if line.startswith(NAME))
     return int(recap.partition("changed=")[2].split()[0])
-
-
-def setup(story: Story, variables: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    inventory = story.home / "livchat.yml"
-    inventory.write_text("plugin: livchat.setup.hetzner\n")
-    given = json.dumps({"target": NAME, **variables})
-    command = ["ansible-playbook", "livchat.setup.setup", "-i", str(inventory), "-e", given]
-    return subprocess.run(command, env=story.environment(), capture_output=True, text=True, check=False)

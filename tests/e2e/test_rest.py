@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,11 +14,24 @@ import pytest
 
 from tests.e2e.conftest import SERVER
 from tests.e2e.https import get
+from tests.e2e.locked import environment
 from tests.e2e.story import Story
 from tests.throwaway import ROOT, Tree
 from tests.unit.api.running import Running
 
 NAME = f"{SERVER}-rest"
+# With a client that a generator made: its address and key come on standard input.
+GENERATED = """
+import sys
+from made.api.catalog import catalog_show
+from made.api.job import jobs_list
+from made.api.server import server_show
+from made.client import AuthenticatedClient
+url, key = sys.stdin.read().split()
+client = AuthenticatedClient(base_url=url, token=key)
+print(catalog_show.sync("n8n", client=client)["name"], type(jobs_list.sync(client=client).items).__name__)
+print(server_show.sync("nobody", client=client).code)
+"""
 # Seconds that a job may take on a machine which has much else to do.
 PATIENCE = 900
 
@@ -102,3 +117,25 @@ def test_the_whole_story(story: Story, api: Running, client: httpx.Client) -> No
     assert not [call for call in api.calls() if call.get("status", 0) >= 500]
     audited = [json.loads(line) for line in (story.home / "audit.jsonl").read_text().splitlines()]
     assert [one["job"] for one in audited if one.get("request_id") == f"install-{NAME}"] == [started.json()["id"]]
+
+
+def test_a_client_that_a_generator_made_from_the_description(
+    story: Story, api: Running, client: httpx.Client, tmp_path: Path
+) -> None:
+    programs = environment(story.lab.folder, "openapi-client")
+    description = tmp_path / "openapi.json"
+    description.write_bytes(client.get("/v1/openapi.json").content)
+    command = ["generate", "--path", str(description), "--meta", "none", "--output-path", str(tmp_path / "made")]
+    # A warning, such as of a part that it cannot make anything of, is a failure.
+    generator = [str(programs / "openapi-python-client"), *command, "--fail-on-warning"]
+    made = subprocess.run(generator, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    asked = subprocess.run(
+        [str(programs / "python"), "-c", GENERATED],
+        cwd=tmp_path,
+        input=f"{api.url} {api.key()}",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.stdout.split() == ["n8n", "list", "SERVER_UNKNOWN"], asked.stderr

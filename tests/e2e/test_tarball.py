@@ -56,7 +56,7 @@ def test_servers_named_by_hand_are_an_inventory_too(
 ) -> None:
     inventory = yaml.safe_load((INVENTORIES / "hosts.yml").read_text())
     variables = inventory["livchat"]["hosts"]["prod"]
-    number = json.loads((story.home / "state.json").read_text())["servers"][SERVER]["id"]
+    number = story.index()["servers"][SERVER]["id"]
     variables.update(
         ansible_host=installed["address"],
         ansible_ssh_private_key_file=str(story.home / "ssh_keys" / SERVER),

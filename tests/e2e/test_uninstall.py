@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +36,7 @@ def secrets(story: Story, instance: str) -> list[str]:
 
 
 def remembered(story: Story, instance: str) -> dict[str, Any]:
-    state = json.loads((story.home / "state.json").read_text())
+    state = story.index()
     found: dict[str, Any] = state["applications"].get(f"{SERVER}/{instance}", {})
     return found
 
