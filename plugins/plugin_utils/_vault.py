@@ -16,7 +16,7 @@ import string
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 
 from ..module_utils._errors import LivchatError
 from ._home import Home
@@ -32,6 +32,7 @@ ALPHABETS = {
 }
 # Where a secret that the vault lacks may come from instead.
 ENVIRONMENT = {"tokens/hetzner": "HCLOUD_TOKEN", "tokens/cloudflare": "CLOUDFLARE_API_TOKEN"}
+PASSWORD = "LIVCHAT_VAULT_PASSWORD"  # noqa: S105  # the variable's name
 # Names in a path; a server's name may hold dots.
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
@@ -42,6 +43,17 @@ def generate(length: int = 32, charset: str = "alphanumeric") -> str:
         value = "".join(secrets.choice(ALPHABETS[charset]) for _character in range(length))
         if charset == "hex" or (value.lower() != value != value.upper() and any(map(str.isdigit, value))):
             return value
+
+
+def given(name: str) -> str | None:
+    """The environment's variable of that name, else the password that Ansible was given for a vault of that name.
+
+    The latter is how Semaphore hands on a key of its key store: by `--vault-id NAME@prompt`, unseen in a process list.
+    """
+    if found := os.environ.get(name):
+        return found
+    known = VaultSecretsContext.current(optional=True)
+    return next((secret.bytes.decode() for vault, secret in known.secrets if vault == name), None) if known else None
 
 
 class Vault:
@@ -60,10 +72,10 @@ class Vault:
         self._opened: tuple[tuple[int, int], dict[str, t.Any]] | None = None
 
     def get(self, path: str) -> str | None:
-        """The secret at that path; for a token, the environment's when the vault has none."""
+        """The secret at that path; for a token, the one that is given from outside when the vault has none."""
         found = _find(self._load(), _keys(path))
         if found is None and path in ENVIRONMENT:
-            return os.environ.get(ENVIRONMENT[path]) or None
+            return given(ENVIRONMENT[path])
         return found if isinstance(found, str) else None
 
     def values(self) -> list[str]:
@@ -184,8 +196,8 @@ class Vault:
 
     def _password(self) -> bytes:
         path = os.environ.get("LIVCHAT_VAULT_PASSWORD_FILE")
-        if not path and (given := os.environ.get("LIVCHAT_VAULT_PASSWORD")):
-            return given.encode()
+        if not path and (told := given(PASSWORD)):
+            return told.encode()
         path = path or Settings(self._home).get("vault.password_file")
         if path:
             try:
