@@ -13,12 +13,10 @@ from livchat_cli.operations import Effect, Operation
 
 collection.activate()
 
-from ansible_collections.livchat.setup.plugins.plugin_utils._vault import CARRIED, ENVIRONMENT  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._vault import CARRIED, ENVIRONMENT, PASSWORD  # noqa: E402
 
 NAME = "livchat.setup"
 _SERVERS, _DNS, _VAULT, _CARRIED = (f"{NAME} {one}" for one in ("servers", "DNS", "vault", "carried vault"))
-_PASSWORD = "LIVCHAT_VAULT_PASSWORD"  # noqa: S105  # a variable's name
-_SECRETS = (*ENVIRONMENT.values(), _PASSWORD)
 _TYPES = {
     Kind.TEXT: "text",
     Kind.LINES: "textarea",
@@ -156,8 +154,8 @@ def _check_secrets() -> dict[str, Any]:
     return {
         "name": "Check that the secrets are in the environment",
         "ansible.builtin.assert": {
-            "that": [f"lookup('ansible.builtin.env', '{name}') | length > 0" for name in _SECRETS],
-            "fail_msg": f"set {', '.join(_SECRETS[:-1])} and {_SECRETS[-1]}",
+            "that": [f"lookup('ansible.builtin.env', '{name}') | length > 0" for name in wrappers.SECRETS],
+            "fail_msg": f"set {', '.join(wrappers.SECRETS[:-1])} and {wrappers.SECRETS[-1]}",
             "quiet": True,
         },
     }
@@ -167,7 +165,7 @@ def _credentials() -> list[dict[str, Any]]:
     inputs = {
         _SERVERS: {"token": _from_environment(ENVIRONMENT["tokens/hetzner"]), "home": "{{ awx_home }}"},
         _DNS: {"token": _from_environment(ENVIRONMENT["tokens/cloudflare"])},
-        _VAULT: {"password": _from_environment(_PASSWORD)},
+        _VAULT: {"password": _from_environment(PASSWORD)},
     }
     return [
         {

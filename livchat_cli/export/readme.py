@@ -14,7 +14,7 @@ export HCLOUD_TOKEN=… CLOUDFLARE_API_TOKEN=… LIVCHAT_VAULT_PASSWORD=…
 ansible-playbook awx/load.yml
 ```
 """,
-    "semaphore": """Load it into Semaphore, which is a *Restore project* of `semaphore/project.json` and its secrets:
+    "semaphore": """Load it into Semaphore, which restores the project in `semaphore/project.json` and fills its keys:
 
 ```
 export SEMAPHORE_URL=https://semaphore.example.com SEMAPHORE_TOKEN=…

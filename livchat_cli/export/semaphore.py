@@ -1,4 +1,4 @@
-"""The folder for Semaphore: a project as its "Restore project" takes it, and a playbook that brings the secrets too."""
+"""The folder for Semaphore: a project as its "Restore project" takes it, and a playbook that fills its keys too."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from livchat_cli.export.surveys import Kind, Question, questions
 from livchat_cli.operations import Operation
 
 _NONE = "None"
+_PASSWORD = "login_password"  # noqa: S105  # a type of key
 _TYPES = {
     Kind.TEXT: "",
     Kind.LINES: "text",
@@ -33,13 +34,14 @@ def files(choices: Choices) -> dict[str, str]:
 
 
 def project(choices: Choices) -> dict[str, Any]:
-    """A project's backup. It names things by their names, and holds no secret."""
+    """A project's backup. It names things by their names; its keys are there and empty, as in any backup."""
     operations = wrappers.exported()
     name = choices.project
     groups = list(dict.fromkeys(one.target for one in operations))
     return {
         "meta": {"name": name, "alert": False, "max_parallel_tasks": 0, "type": ""},
-        "keys": [{"name": _NONE, "type": "none"}],
+        # A backup cannot hold an environment's secrets. Keys it can, and as passwords of vaults they reach each job.
+        "keys": [{"name": _NONE, "type": "none"}, *({"name": one, "type": _PASSWORD} for one in wrappers.SECRETS)],
         "repositories": [{"name": name, "git_url": choices.repository, "git_branch": choices.branch, "ssh_key": _NONE}],
         "inventories": [{"name": name, "type": "file", "inventory": wrappers.INVENTORY, "ssh_key": _NONE}],
         "environments": [{"name": name, "json": "{}", "env": json.dumps({"LIVCHAT_HOME": choices.home})}],
@@ -69,7 +71,8 @@ def _template(operation: Operation, name: str) -> dict[str, Any]:
         "autorun": False,
         "suppress_success_alerts": False,
         "survey_vars": [_survey_var(one) for one in questions(operation)],
-        "vaults": [],
+        # `name` is the vault id that Ansible is given, by which the collection finds it.
+        "vaults": [{"name": one, "type": "password", "vault_key": one} for one in wrappers.SECRETS],
     }
 
 

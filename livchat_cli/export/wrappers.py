@@ -21,10 +21,13 @@ collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._settings import DEFAULTS, Settings  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._vault import ENVIRONMENT, PASSWORD  # noqa: E402
 
 NOTE = "Written by `livchat-setup export`: the next export replaces it."
 KEPT = "Written once by `livchat-setup export`, and yours to change: the next export leaves it as it is."
 INVENTORY = "livchat.yml"
+# What a job has to be given: the provider's token, the DNS provider's, and the password of the vault.
+SECRETS = (*ENVIRONMENT.values(), PASSWORD)
 # Kinds of things that livchat-setup keeps for its own doors.
 _OF_THE_DOORS = ("job", "token")
 # Of the home's settings, those of the machine that exports.
