@@ -13,10 +13,12 @@ import anyio.to_thread
 
 from livchat_cli.errors import LivchatError
 from livchat_cli.operations import Effect, Operation
+from livchat_mcp import zone
 from livchat_mcp.backend import Backend, Index
 from livchat_mcp.clean import visible
 from livchat_mcp.texts import Texts
 from livchat_mcp.tools import Call
+from livchat_mcp.zone import Records
 
 # Gives the result of an operation that reads, by its name and its parameters.
 Read = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -35,7 +37,8 @@ class Blast:
     parts: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, part: str, *lines: str) -> None:
-        self.parts.setdefault(part, []).extend(line for line in lines if line)
+        if said := [line for line in lines if line]:
+            self.parts.setdefault(part, []).extend(said)
 
     def lines(self, texts: Texts) -> list[str]:
         """The plan for a person."""
@@ -49,8 +52,10 @@ class _Seen:
     servers: Mapping[str, Mapping[str, Any]]
     applications: Mapping[str, Mapping[str, Any]]
     live: dict[str, dict[str, Any]]
-    # Why they could not be read.
+    # Why they, or the records, could not be read.
     problem: str = ""
+    # Of a call that is about DNS records, those that it may touch.
+    records: Records = field(default_factory=Records)
 
     def fingerprint(self) -> str:
         live = {
@@ -64,7 +69,8 @@ class _Seen:
             }
             for name, one in self.live.items()
         }
-        text = json.dumps([self.servers, self.applications, live, self.problem], sort_keys=True, default=str)
+        everything = [self.servers, self.applications, live, self.problem, self.records.state()]
+        text = json.dumps(everything, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def instances(self, server: str) -> list[str]:
@@ -102,13 +108,17 @@ class Planner:
         elif operation.name == "app.uninstall":
             for server in servers:
                 self._uninstalls(call, server, seen, blast)
+        elif zone.changes(call) and not seen.problem:
+            for part, lines in seen.records.parts(call, self._texts).items():
+                blast.add(part, *lines)
         else:
             part = "destroi" if operation.effect is Effect.DESTROY else "muda"
             blast.add(part, self._texts.pick(operation.summary_pt, operation.summary), _given(call.values))
             if servers and operation.deletes_data(call.parameters):
                 blast.add("dados_perdidos", self._texts("all_data", name=blast.name), self._texts("no_backup"))
         if seen.problem:
-            blast.add("muda", self._texts("unread", name=", ".join(servers), code=seen.problem))
+            missing = self._texts("unread", name=", ".join(servers), code=seen.problem) if servers else ""
+            blast.add("muda", missing or self._texts("unread_zone", code=seen.problem))
         return blast
 
     # --- what is there
@@ -117,18 +127,21 @@ class Planner:
         names = set(operation.servers(call.parameters))
         index = await anyio.to_thread.run_sync(self._backend.index, names) if names else Index()
         live: dict[str, dict[str, Any]] = {}
+        records = Records()
         problem = ""
-        if names and operation.effect is Effect.DESTROY:
-            try:
+        try:
+            if names and operation.effect is Effect.DESTROY:
                 found = await self._read("status", {"target": sorted(names)})
                 live = {one["server"]: one for one in found}
                 if not all(one.get("reachable") for one in found):
                     problem = "SERVER_UNREACHABLE"
-            except LivchatError as error:
-                if error.code == "ACCESS_FORBIDDEN":
-                    raise
-                problem = error.code
-        return _Seen(index.servers, index.applications, live, problem)
+            elif zone.changes(call):
+                records = Records.of(call, await self._read("dns.list", zone.asked(call)))
+        except LivchatError as error:
+            if error.code == "ACCESS_FORBIDDEN":
+                raise
+            problem = error.code
+        return _Seen(index.servers, index.applications, live, problem, records)
 
     # --- in words
     async def _creates(self, call: Call, seen: _Seen, blast: Blast) -> None:

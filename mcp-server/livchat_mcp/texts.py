@@ -95,6 +95,30 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "data_stays": ("os dados ficam", "the data stays"),
     "no_backup": ("não se conhece cópia de segurança", "no backup is known"),
     "nothing_known": ("nada conhecido com o nome {name} em {server}", "nothing known by the name {name} on {server}"),
+    "record_removed": (
+        "remove o registro {name} {type} {value} ({whose})",
+        "removes the record {name} {type} {value} ({whose})",
+    ),
+    "record_replaced": (
+        "substitui o registro {name} {type} {value} ({whose}) por {by}",
+        "replaces the record {name} {type} {value} ({whose}) by {by}",
+    ),
+    "record_taken": (
+        "assume o registro {name} {type} {value} ({whose})",
+        "takes over the record {name} {type} {value} ({whose})",
+    ),
+    "record_made": ("cria o registro {name} {type} {value}", "creates the record {name} {type} {value}"),
+    "record_stays": ("nada: o registro {name} {type} já está assim", "nothing: the record {name} {type} is so already"),
+    "record_conflict": (
+        "o registro {name} {type} {value} ({whose}) impede a operação: nada seria feito",
+        "the record {name} {type} {value} ({whose}) stands in the way: nothing would be done",
+    ),
+    "no_record": (
+        "nada: nenhum registro {name} {type} com esse valor foi definido por dns.set",
+        "nothing: no record {name} {type} of that value was set by dns.set",
+    ),
+    "by_owner": ("de {owner}", "of {owner}"),
+    "by_others": ("de outra pessoa, comentário: {comment}", "of somebody else, comment: {comment}"),
     "a_month": ("{amount} {currency} por mês", "{amount} {currency} a month"),
     "cria": ("cria", "creates"),
     "muda": ("muda", "changes"),
@@ -104,6 +128,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "unread": (
         "não foi possível ler {name} agora ({code}); o plano segue o índice local",
         "{name} could not be read now ({code}); the plan follows the local index",
+    ),
+    "unread_zone": (
+        "não foi possível ler os registros DNS agora ({code}); o plano não diz quais seriam afetados",
+        "the DNS records could not be read now ({code}); the plan does not say which would be affected",
     ),
     "default": ("o padrão", "the default"),
     "unknown": ("desconhecido", "unknown"),

@@ -58,6 +58,9 @@ records:
     id:
       description: Identifier.
       type: str
+    zone:
+      description: Name of the zone.
+      type: str
     name:
       description: Full name.
       type: str
@@ -88,7 +91,7 @@ records:
   sample:
     - {"id": "372e67954025e0ba6aaa6d586b9e0b59", "name": "n8n.example.com", "type": "A", "value": "192.0.2.10",
        "priority": null, "ttl": 1, "proxied": false, "owner": "server1", "comment": "managed by livchat.setup: server1",
-       "modified_on": "2026-01-01T05:20:00.12345Z"}
+       "zone": "example.com", "modified_on": "2026-01-01T05:20:00.12345Z"}
 error:
   description: Code, message and details of what went wrong, and the seconds after which to try again, if known.
   returned: failure
@@ -124,7 +127,8 @@ def run(params: dict[str, Any]) -> list[dict[str, Any]]:
         and params["owner"] in (None, owner_of(record))
         and not (params["managed"] and owner_of(record) is None)
     ]
-    return [shown(record) for record in sorted(wanted, key=lambda one: (one["name"], one["type"], one["content"]))]
+    wanted.sort(key=lambda one: (one["name"], one["type"], one["content"]))
+    return [{**shown(record), "zone": zone} for record in wanted]
 
 
 def shown(record: dict[str, Any]) -> dict[str, Any]:

@@ -406,6 +406,7 @@ def test_records_are_listed_with_their_owners(lab: CloudflareLab, run: Run) -> N
     assert listed(check=True, name="none.lab.test") == []
     (one,) = run(module=dns_record_info, type="MX")["records"]
     assert (one["priority"], one["ttl"], one["proxied"], one["comment"]) == (5, 1, False, "by hand")
+    assert (one["name"], one["zone"]) == ("lab.test", "lab.test")
     failed = run(module=dns_record_info, name="app.other.test")
     assert failed["error"]["code"] == "INVALID_PARAMETER" and "lab.test" in failed["msg"]
     assert run(module=dns_record_info, zone="none.test")["error"]["code"] == "DNS_ZONE_NOT_FOUND"
