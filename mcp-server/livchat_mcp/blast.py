@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 import anyio.to_thread
@@ -25,6 +26,10 @@ Read = Callable[[str, dict[str, Any]], Awaitable[Any]]
 # The parts of a plan, in the order in which people read them.
 LISTS = ("cria", "muda", "destroi", "dados_perdidos")
 PARTS = (*LISTS, "custo_mensal")
+# Characters of one line's names, so that all lines of a plan find room in a result.
+_ROOM = 1_100
+# What an application is, of all that the module loss tells of it.
+_APPLICATION = ("instance", "app", "version", "volumes", "domains", "databases")
 
 
 @dataclass
@@ -56,6 +61,8 @@ class _Seen:
     problem: str = ""
     # Of a call that is about DNS records, those that it may touch.
     records: Records = field(default_factory=Records)
+    # Of a server that is to go, what goes with it; see the module loss.
+    loss: Mapping[str, Any] = field(default_factory=dict)
 
     def fingerprint(self) -> str:
         live = {
@@ -69,7 +76,11 @@ class _Seen:
             }
             for name, one in self.live.items()
         }
-        everything = [self.servers, self.applications, live, self.problem, self.records.state()]
+        # How many of its containers run is no change.
+        loss = {key: value for key, value in self.loss.items() if key not in ("applications", "summary")}
+        applications = [[one.get(key) for key in _APPLICATION] for one in self.loss.get("applications") or []]
+        lost = [loss, applications]
+        everything = [self.servers, self.applications, live, self.problem, self.records.state(), lost]
         text = json.dumps(everything, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -127,10 +138,15 @@ class Planner:
         names = set(operation.servers(call.parameters))
         index = await anyio.to_thread.run_sync(self._backend.index, names) if names else Index()
         live: dict[str, dict[str, Any]] = {}
-        records = Records()
+        records, loss = Records(), {}
         problem = ""
         try:
-            if names and operation.effect is Effect.DESTROY:
+            if operation.name == "server.destroy":
+                (name,) = names
+                (loss,) = await self._read("server.loss", {"name": name})
+                if not loss["reachable"]:
+                    problem = "SERVER_UNREACHABLE" if loss["provider"] else "SERVER_UNKNOWN"
+            elif names and operation.effect is Effect.DESTROY:
                 found = await self._read("status", {"target": sorted(names)})
                 live = {one["server"]: one for one in found}
                 if not all(one.get("reachable") for one in found):
@@ -141,7 +157,7 @@ class Planner:
             if error.code == "ACCESS_FORBIDDEN":
                 raise
             problem = error.code
-        return _Seen(index.servers, index.applications, live, problem, records)
+        return _Seen(index.servers, index.applications, live, problem, records, loss)
 
     # --- in words
     async def _creates(self, call: Call, seen: _Seen, blast: Blast) -> None:
@@ -172,21 +188,32 @@ class Planner:
         return found
 
     def _destroys(self, server: str, seen: _Seen, blast: Blast) -> None:
-        texts, apps = self._texts, seen.instances(server)
-        known = seen.servers.get(server) or {}
+        texts, loss = self._texts, seen.loss
+        known = {**loss, **(seen.servers.get(server) or {})}
         address = known.get("ip_address")
         name = f"{server} ({address})" if address else server
-        if known.get("provider") == "adopted":
+        apps = loss.get("applications") or [{"instance": one} for one in seen.instances(server)]
+        with_apps = texts("with_apps", apps=_list(map(_title, apps))) if apps else ""
+        hosts = sorted({host for one in apps for host in one.get("domains") or []})
+        strangers = loss.get("strangers") or {}
+        adopted = known.get("provider") == "adopted"
+        if adopted:
             # Somebody else's to remove: what runs on it goes on running.
-            blast.add("muda", texts("forgets_server", name=name), texts("with_apps", apps=_list(apps)) if apps else "")
-            blast.add("destroi", texts("and_belongings"))
+            blast.add("muda", texts("forgets_server", name=name), with_apps)
+        else:
+            blast.add("destroi", texts("destroys_server", name=name), with_apps or texts("no_apps"))
+            blast.add("destroi", texts("with_hosts", hosts=_list(hosts)) if hosts else "")
+            services = strangers.get("services") or []
+            blast.add("destroi", texts("with_strangers", services=_list(services)) if services else "")
+        records = loss.get("dns_records") or []
+        blast.add("destroi", texts("with_records", records=_list(records)) if records else "", texts("and_belongings"))
+        if adopted:
             return
-        blast.add("destroi", texts("destroys_server", name=name))
-        blast.add("destroi", texts("with_apps", apps=_list(apps)) if apps else texts("no_apps"))
-        blast.add("destroi", texts("and_belongings"))
         blast.add("dados_perdidos", texts("all_data", name=server))
-        if volumes := seen.volumes(server):
-            blast.add("dados_perdidos", texts("volumes", volumes=_list(volumes)))
+        volumes = {one for app in apps for one in app.get("volumes") or []} | set(strangers.get("volumes") or [])
+        blast.add("dados_perdidos", texts("volumes", volumes=_list(sorted(volumes))) if volumes else "")
+        databases = [f"{one['instance']} ({', '.join(one['databases'])})" for one in apps if one.get("databases")]
+        blast.add("dados_perdidos", texts("databases", databases=_list(databases)) if databases else "")
         blast.add("dados_perdidos", texts("no_backup"))
 
     def _uninstalls(self, call: Call, server: str, seen: _Seen, blast: Blast) -> None:
@@ -218,10 +245,19 @@ def _name(call: Call) -> str:
     return ", ".join(servers) if servers else str(getattr(call.parameters, operation.confirm or "", operation.name))
 
 
+def _title(application: Mapping[str, Any]) -> str:
+    """An instance, its application where that is called otherwise, and its version, as far as they are known."""
+    instance, app = str(application["instance"]), application.get("app")
+    title = instance if app in (None, instance) else f"{instance} ({app})"
+    return f"{title} {application.get('version') or ''}".strip()
+
+
 def _list(names: Iterable[str]) -> str:
-    """Names that servers told, at most thirty of them."""
+    """Names that servers told, at most thirty of them, and as many as find room."""
     found = [visible(one).replace("\n", " ")[:80] for one in names]
-    return ", ".join(found[:30]) + (f" … +{len(found) - 30}" if len(found) > 30 else "")
+    ends = accumulate(len(one) + 2 for one in found)
+    shown = [one for one, end in zip(found, ends, strict=True) if end <= _ROOM][:30]
+    return ", ".join(shown) + (f" … +{len(found) - len(shown)}" if len(found) > len(shown) else "")
 
 
 def _given(values: dict[str, Any]) -> str:

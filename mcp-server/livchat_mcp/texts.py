@@ -83,6 +83,13 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "with_apps": ("com as aplicações: {apps}", "with the applications: {apps}"),
     "no_apps": ("sem aplicações conhecidas", "without known applications"),
+    "with_hosts": ("com os endereços: {hosts}", "with the host names: {hosts}"),
+    "with_strangers": (
+        "com serviços que não são de nenhuma aplicação daqui: {services}",
+        "with services that are of no application here: {services}",
+    ),
+    "with_records": ("com os registros DNS de: {records}", "with the DNS records of: {records}"),
+    "databases": ("bancos de dados de: {databases}", "databases of: {databases}"),
     "and_belongings": (
         "com os registros DNS, as chaves SSH e os segredos que lhe pertencem",
         "with the DNS records, the SSH keys and the secrets that belong to it",

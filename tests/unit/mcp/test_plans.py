@@ -41,6 +41,40 @@ LIVE = {
     ],
     "volumes": ["n8n_data", "postgres_data"],
 }
+LOSS: dict[str, Any] = {
+    "server": "prod",
+    "domain": "prod.example.com",
+    "provider": "hetzner",
+    "ip_address": "192.0.2.7",
+    "removed": True,
+    "reachable": True,
+    "applications": [
+        {
+            "instance": "n8n",
+            "app": "n8n",
+            "version": "1",
+            "services": 2,
+            "running": 2,
+            "wanted": 2,
+            "volumes": ["n8n_data"],
+            "domains": ["n8n.prod.example.com"],
+            "dependencies": ["postgres"],
+            "databases": ["postgres"],
+        },
+        {
+            "instance": "db",
+            "app": "postgres",
+            "version": "17",
+            "running": 1,
+            "volumes": ["db_data"],
+            "domains": [],
+            "databases": [],
+        },
+    ],
+    "strangers": {"services": ["by-hand_web"], "volumes": ["by-hand_files"]},
+    "dns_records": ["*.prod.example.com", "prod.example.com"],
+    "summary": ["in English"],
+}
 MINE = "managed by livchat.setup: operator/dns"
 
 
@@ -65,6 +99,7 @@ def backend() -> Scripted:
     return Scripted(
         {
             "status": [json.loads(json.dumps(LIVE))],
+            "server.loss": [json.loads(json.dumps(LOSS))],
             "server.destroy": {"name": "prod", "changed": True},
             "server.create": {"name": "new", "changed": True},
             "launch": {"servers": [], "installed": []},
@@ -112,11 +147,42 @@ async def test_a_plan_says_in_words_what_would_be_gone(home: Path) -> None:
         said = await client.call("destruir-servidor", name="prod")
     plan = said["plano"]
     assert plan["expira_em_segundos"] == LIFETIME == 600
-    destroyed, lost = " ".join(plan["destroi"]), " ".join(plan["dados_perdidos"])
-    assert "prod (192.0.2.7)" in destroyed and "by-hand, n8n, postgres" in destroyed and "DNS" in destroyed
-    assert "n8n_data, postgres_data" in lost and "prod" in lost
+    assert plan["destroi"] == [
+        "apaga o servidor prod (192.0.2.7) para sempre",
+        "com as aplicações: n8n 1, db (postgres) 17",
+        "com os endereços: n8n.prod.example.com",
+        "com serviços que não são de nenhuma aplicação daqui: by-hand_web",
+        "com os registros DNS de: *.prod.example.com, prod.example.com",
+        "com os registros DNS, as chaves SSH e os segredos que lhe pertencem",
+    ]
+    assert plan["dados_perdidos"] == [
+        "todos os dados em prod",
+        "volumes: by-hand_files, db_data, n8n_data",
+        "bancos de dados de: n8n (postgres)",
+        "não se conhece cópia de segurança",
+    ]
     assert plan["id"] in said["proximo"]
-    assert [name for name, _values, _timeout in scripted.started] == ["status"]
+    assert [(name, values) for name, values, _timeout in scripted.started] == [("server.loss", {"name": "prod"})]
+
+
+@pytest.mark.anyio
+async def test_a_plan_of_a_crowded_server_keeps_its_size_and_its_id(home: Path) -> None:
+    scripted = backend()
+    (loss,) = scripted.results["server.loss"]
+    app = loss["applications"][0]
+    long = "\u202e" + "x" * 300
+    loss["applications"] = [
+        {**app, "instance": f"{number}-{long}", "volumes": [f"{number}-{long}"], "domains": [f"{number}-{long}"]}
+        for number in range(200)
+    ]
+    loss["strangers"] = {kind: [f"{number}-{long}" for number in range(200)] for kind in ("services", "volumes")}
+    loss["dns_records"] = [f"{number}-{long}" for number in range(200)]
+    async with asker(gateway(home, scripted)) as client:
+        said = await client.call("destruir-servidor", name="prod")
+    assert len(json.dumps(said, ensure_ascii=False, separators=(",", ":"))) <= 10_000
+    assert said["plano"]["id"].startswith("plano_") and len(said["plano"]["destroi"]) == 6
+    # Each line says how many it leaves out.
+    assert len([line for line in said["plano"]["destroi"] if " … +1" in line]) == 4 and "\u202e" not in str(said)
 
 
 @pytest.mark.anyio
@@ -287,7 +353,8 @@ async def test_a_plan_for_records_that_have_changed_meanwhile_is_refused(home: P
 @pytest.mark.anyio
 async def test_a_plan_to_forget_an_adopted_server_says_that_it_stays(home: Path) -> None:
     known = Index({"prod": {**SERVER, "provider": "adopted"}}, APPS)
-    async with asker(gateway(home, Scripted({"status": [LIVE]}, known=known))) as client:
+    scripted = Scripted({"server.loss": [{**LOSS, "provider": "adopted", "removed": False}]}, known=known)
+    async with asker(gateway(home, scripted)) as client:
         plan = (await client.call("destruir-servidor", name="prod"))["plano"]
     assert "fica como está" in plan["muda"][0] and "dados_perdidos" not in plan
     assert not any("apaga o servidor" in one for one in plan["destroi"])
@@ -426,21 +493,27 @@ async def test_a_plan_is_good_for_its_caller_and_its_arguments_only(home: Path) 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("change", ["an application in the index", "a service", "a volume", "out of reach"])
+@pytest.mark.parametrize(
+    "change", ["an application in the index", "an application", "a version", "a volume", "a record", "out of reach"]
+)
 async def test_a_plan_for_what_has_changed_meanwhile_is_refused(home: Path, change: str) -> None:
     allow(home)
     scripted = backend()
     async with asker(gateway(home, scripted)) as client:
         plan = await planned(client, "destruir-servidor", name="prod")
-        (live,) = scripted.results["status"]
+        (loss,) = scripted.results["server.loss"]
         if change == "an application in the index":
             scripted.known = Index({"prod": SERVER}, {**APPS, "prod/new": {"instance": "new"}})
-        elif change == "a service":
-            live["services"].append({"name": "new_web", "stack": "new"})
+        elif change == "an application":
+            loss["applications"].append({"instance": "new", "app": "n8n"})
+        elif change == "a version":
+            loss["applications"][0]["version"] = "2"
         elif change == "a volume":
-            live["volumes"].append("new_data")
+            loss["strangers"]["volumes"].append("new_data")
+        elif change == "a record":
+            loss["dns_records"].append("new.prod.example.com")
         else:
-            live["reachable"] = False
+            loss["reachable"] = False
         said = await client.call("destruir-servidor", name="prod", plano=plan)
         assert code(said) == "PLAN_STALE"
         assert code(await client.call("destruir-servidor", name="prod", plano=plan)) == "PLAN_INVALID"
@@ -448,23 +521,49 @@ async def test_a_plan_for_what_has_changed_meanwhile_is_refused(home: Path, chan
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("change", ["a service", "a volume"])
+async def test_a_plan_to_uninstall_is_refused_when_the_server_has_changed(home: Path, change: str) -> None:
+    scripted = backend()
+    old = {"instance": "n8n", "target": "prod"}
+    async with asker(gateway(home, scripted)) as client:
+        plan = await planned(client, "desinstalar-app", **old)
+        (live,) = scripted.results["status"]
+        if change == "a service":
+            live["services"].append({"name": "new_web", "stack": "new"})
+        else:
+            live["volumes"].append("new_data")
+        assert code(await client.call("desinstalar-app", **old, plano=plan)) == "PLAN_STALE"
+    assert scripted.done("app.uninstall") == []
+
+
+@pytest.mark.anyio
 async def test_a_restart_of_a_container_is_no_change(home: Path) -> None:
     allow(home)
     scripted = backend()
+    old = {"instance": "n8n", "target": "prod"}
     async with asker(gateway(home, scripted)) as client:
         plan = await planned(client, "destruir-servidor", name="prod")
+        scripted.results["server.loss"][0]["applications"][0]["running"] = 0
+        assert "resultado" in await client.call("destruir-servidor", name="prod", plano=plan)
+        plan = await planned(client, "desinstalar-app", **old)
         scripted.results["status"][0]["services"][0]["running"] = 0
         scripted.results["status"][0]["services"].reverse()
-        assert "resultado" in await client.call("destruir-servidor", name="prod", plano=plan)
+        assert "itens" in await client.call("desinstalar-app", **old, plano=plan)
 
 
 @pytest.mark.anyio
 async def test_a_server_that_cannot_be_read_is_planned_by_the_index_and_that_is_said(home: Path) -> None:
     scripted = backend()
-    scripted.errors["status"] = {"code": "SERVER_UNKNOWN", "message": "x", "details": {}, "retry_after": None}
+    scripted.errors["server.loss"] = {"code": "DNS_UNREACHABLE", "message": "x", "details": {}, "retry_after": None}
     async with asker(gateway(home, scripted)) as client:
         plan = (await client.call("destruir-servidor", name="prod"))["plano"]
-    assert any("SERVER_UNKNOWN" in one for one in plan["muda"])
+        scripted.errors.clear()
+        scripted.results["server.loss"][0] |= {"reachable": False}
+        silent = (await client.call("destruir-servidor", name="prod"))["plano"]
+        scripted.results["server.loss"][0] |= {"provider": "", "applications": []}
+        unknown = (await client.call("destruir-servidor", name="prod"))["plano"]
+    for one, why in ((plan, "DNS_UNREACHABLE"), (silent, "SERVER_UNREACHABLE"), (unknown, "SERVER_UNKNOWN")):
+        assert why in one["muda"][0] and any("n8n" in line for line in one["destroi"])
     assert any("n8n, postgres" in one for one in plan["destroi"])
 
 
