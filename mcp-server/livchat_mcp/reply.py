@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,8 +47,13 @@ class Reply:
             return cls(items=[one if isinstance(one, dict) else {"valor": one} for one in value], **more)
         return cls(result=value if isinstance(value, dict) else {"valor": value}, **more)
 
-    def fit(self, texts: Texts, narrowing: Sequence[str], start: int = 0) -> Reply:
-        """Makes it small enough. Items are those from `start` on; those that find no room come with the cursor."""
+    def fit(
+        self, texts: Texts, narrowing: Sequence[str], start: int = 0, address: Callable[[int], str] | None = None
+    ) -> Reply:
+        """Makes it small enough. Items are those from `start` on; those that find no room come with the cursor.
+
+        Where nobody can send a cursor, `address` says where what follows that many items is read.
+        """
         narrow = texts("narrow", arguments=", ".join(narrowing)) if narrowing else ""
         if self.plan and _size(self.plan) > _ROOM:
             # Its identifier and the time it has stay whole, as all that is short does.
@@ -64,7 +69,9 @@ class Reply:
                 self.items = [_shorter(left[0], room)]
                 self.hints.append(texts("cut", limit=LONGEST, narrow=narrow))
             end = start + len(self.items)
-            if end < total:
+            if end < total and address:
+                self.hints.append(texts("more_at", shown=len(self.items), address=address(end)))
+            elif end < total:
                 self.cursor = str(end)
                 shown = f"{start + 1}-{end}"
                 self.hints.append(texts("more", shown=shown, total=total, cursor=self.cursor, narrow=narrow))

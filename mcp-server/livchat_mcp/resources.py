@@ -21,10 +21,14 @@ from livchat_mcp.reply import LONGEST, Marker, Reply, compact
 from livchat_mcp.texts import Texts
 
 SCHEME = "livchat"
+# Jobs that are read for a page: more than find room in it.
+_JOBS = 200
 # Lines of a job's log in one page; the newest are page 1.
 PAGE = 200
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}"
 Read = Callable[[str, dict[str, Any]], Awaitable[Any]]
+# What names an entry of a list.
+Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,17 @@ RESOURCES = (
     _Resource("trabalhos", "Trabalhos, os mais novos primeiro", "Jobs, the newest first", "jobs.list"),
     _Resource("operacoes", "Operações e seus parâmetros", "Operations and their parameters", "catalog.list"),
 )
+# What a list that is longer than a page goes on with: what comes after the named one. Names, and no numbers of pages,
+# since what is added or removed meanwhile moves nothing from one page into another then.
+PAGES = (
+    _Resource("servidores/depois/{servidor}", "Servidores depois desse", "Servers after this one", "server.list"),
+    _Resource("apps/depois/{servidor}/{app}", "Aplicações depois dessa", "Applications after this one", "app.list"),
+    _Resource("catalogo/depois/{app}", "Catálogo depois dessa", "The catalogue after this one", "catalog.list"),
+    _Resource("trabalhos/depois/{job}", "Trabalhos antes desse", "Jobs older than this one", "jobs.list"),
+    _Resource("operacoes/depois/{operacao}", "Operações depois dessa", "Operations after this one", "catalog.list"),
+)
 TEMPLATES = (
+    *PAGES,
     _Resource("servidores/{servidor}", "Um servidor e suas aplicações", "A server with its apps", "server.show"),
     _Resource("servidores/{servidor}/apps/{app}/logs", "Log de uma aplicação", "Log of an application", "logs"),
     _Resource("catalogo/{app}", "Definição de uma aplicação", "Definition of an application", "catalog.show"),
@@ -62,6 +76,7 @@ TEMPLATES = (
     _Resource("trabalhos/{job}/log/{pagina}", "Página do log; 1 é a última", "Page of it; 1 is the last", "jobs.log"),
     _Resource("operacoes/{operacao}", "Parâmetros de uma operação", "An operation's parameters", "catalog.list"),
 )
+_LISTS = {one.path for one in (*RESOURCES, *PAGES)}
 
 
 class Resources:
@@ -118,19 +133,48 @@ class Resources:
             return self._foreign(str((reply.result or {})["log"]))
         if "/log" in path:
             return await self._log(names)
+        if path in _LISTS:
+            return await self._page(path.partition("/")[0], tuple(names.values()))
         reply = Reply.of(self._clean(present.marked(await self._value(path, names))))
         return compact(reply.fit(self._texts, []).payload(self._texts))
 
+    async def _page(self, family: str, after: Key) -> str:
+        """As much of a list as finds room, from behind what `after` names; a hint says where the rest is."""
+        entries = await self._entries(family, after)
+
+        def following(number: int) -> str:
+            return f"{SCHEME}://{family}/depois/{'/'.join(entries[number - 1][0])}"
+
+        reply = Reply.of(self._clean(present.marked([one for _key, one in entries])))
+        return compact(reply.fit(self._texts, [], address=following).payload(self._texts))
+
+    async def _entries(self, family: str, after: Key) -> list[tuple[Key, dict[str, Any]]]:
+        """What a list holds behind what `after` names."""
+        if family == "trabalhos":
+            records = await self._read("jobs.list", {"limit": _JOBS, **({"before": after[0]} if after else {})})
+            return [((one["id"],), present.job(one)) for one in records]
+        entries = await self._named(family)
+        return [(key, entries[key]) for key in sorted(entries) if key > after]
+
+    async def _named(self, family: str) -> dict[Key, dict[str, Any]]:
+        """A list whose order is that of its names."""
+        if family == "catalogo":
+            return {(one["name"],): present.entry(one) for one in await self._read("catalog.list", {})}
+        if family == "operacoes":
+            permitted, pick = self._permitted.values(), self._texts.pick
+            return {(one.name,): {"name": one.name, "summary": pick(one.summary_pt, one.summary)} for one in permitted}
+        index = await anyio.to_thread.run_sync(self._backend.index)
+        if family == "servidores":
+            return {(name,): present.server(one) for name, one in index.servers.items()}
+        parts = {key.partition("/"): one for key, one in index.applications.items()}
+        return {(server, app): {"server": server, **one} for (server, _slash, app), one in parts.items()}
+
     async def _value(self, path: str, names: dict[str, str]) -> Any:
         if path.startswith("operacoes"):
-            return self._operations(names.get("operacao", ""))
+            return self._operation(names["operacao"])
         if path.startswith("catalogo"):
-            if names:
-                return await self._read("catalog.show", {"app": names["app"]})
-            return [present.entry(one) for one in await self._read("catalog.list", {})]
+            return await self._read("catalog.show", {"app": names["app"]})
         if path.startswith("trabalhos"):
-            if not names:
-                return [present.job(one) for one in await self._read("jobs.list", {})]
             record = await self._read("jobs.show", {"job": names["job"]})
             shown = present.present(record["operation"], record.get("result"), None, self._texts)
             return {
@@ -138,29 +182,19 @@ class Resources:
                 "error": present.failed(record.get("error")),
                 "result": shown.result or shown.items,
             }
-        name = names.get("servidor", "")
-        index = await anyio.to_thread.run_sync(self._backend.index, {name} if name else ())
-        if path == "apps":
-            return [{"server": key.partition("/")[0], **one} for key, one in sorted(index.applications.items())]
-        if path == "servidores":
-            return [present.server(one) for _name, one in sorted(index.servers.items())]
+        name = names["servidor"]
+        index = await anyio.to_thread.run_sync(self._backend.index, {name})
         if name not in index.servers:
             raise LivchatError("RESOURCE_NOT_FOUND", "there is no such server")
         return {**index.servers[name], "applications": index.on(name)}
 
-    def _operations(self, name: str) -> Any:
-        language = self._texts.language
-        if name:
-            if name not in self._permitted:
-                raise LivchatError("RESOURCE_NOT_FOUND", "there is no such operation")
-            operation = get(name)
-            shown = {"name": name, "summary": self._texts.pick(operation.summary_pt, operation.summary)}
-            parameters = schemas.parameters(operation, language)
-            return {**shown, "required": schemas.required(operation), "parameters": parameters}
-        return [
-            {"name": one.name, "summary": self._texts.pick(one.summary_pt, one.summary)}
-            for one in self._permitted.values()
-        ]
+    def _operation(self, name: str) -> Any:
+        if name not in self._permitted:
+            raise LivchatError("RESOURCE_NOT_FOUND", "there is no such operation")
+        operation = get(name)
+        shown = {"name": name, "summary": self._texts.pick(operation.summary_pt, operation.summary)}
+        parameters = schemas.parameters(operation, self._texts.language)
+        return {**shown, "required": schemas.required(operation), "parameters": parameters}
 
     async def _log(self, names: dict[str, str]) -> str:
         asked = names.get("pagina", "1")

@@ -36,6 +36,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "há mais: {shown} de {total}; chame de novo com cursor={cursor}{narrow}",
         "there is more: {shown} of {total}; call again with cursor={cursor}{narrow}",
     ),
+    "more_at": ("há mais que estes {shown}: leia {address}", "there are more than these {shown}: read {address}"),
     "older": ("linhas mais antigas: cursor={cursor}{narrow}", "older lines: cursor={cursor}{narrow}"),
     "cut": ("resultado cortado em {limit} caracteres{narrow}", "result cut at {limit} characters{narrow}"),
     "narrow": ("; ou restrinja com {arguments}", "; or narrow it with {arguments}"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from mcp import types
 from mcp.shared.exceptions import MCPError
 
 from livchat_cli.access import Principal
-from livchat_cli.operations import Scope
+from livchat_cli.operations import Operation, Scope
 from livchat_mcp.backend import Index
 from livchat_mcp.options import Options
 from tests.unit.mcp.scripted import ERAS, JOB, Scripted, asker, gateway
@@ -75,6 +77,76 @@ async def test_resources_tell_what_is_there(home: Path, era: Any, address: str, 
         assert json.loads(content.text)["estado"] == "pronto"
 
 
+class Many(Scripted):
+    """A home in which there is much of everything. Its jobs become more while they are read."""
+
+    def call(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Any:
+        if operation.name != "jobs.list":
+            return super().call(operation, values, request_id)
+        asked: Any = operation.parse(values, strict=True)
+        jobs: list[dict[str, Any]] = self.results["jobs.list"]
+        found = [one for one in jobs if not asked.before or one["id"] < asked.before][: asked.limit]
+        jobs.insert(0, {**RECORD, "id": f"20270101T000000-{len(jobs):06x}"})
+        return found
+
+
+def many() -> Many:
+    servers = {f"s{number}": {"name": f"s{number}", "metadata": {}} for number in range(500)}
+    # Names of servers of which one begins with the other, and what sorts before a slash.
+    servers |= {"s1-a": {"name": "s1-a"}}
+    return Many(
+        {
+            "catalog.list": [{"name": f"app-{number}", "description": "x" * 200} for number in range(300)],
+            "jobs.list": [{**RECORD, "id": f"20260102T030405-{number:06x}"} for number in range(700, 0, -1)],
+        },
+        known=Index(
+            servers,
+            {
+                f"{server}/{app}": {"instance": app, "version": "1", "note": "x" * (number % 700)}
+                for number, (server, app) in enumerate(
+                    (one, app) for one in [*servers][-500:] for app in ("n8n", "blog")
+                )
+            },
+        ),
+    )
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    ("family", "count"), [("apps", 1000), ("servidores", 501), ("catalogo", 300), ("trabalhos", 700)]
+)
+async def test_a_list_that_is_longer_than_a_page_is_read_to_its_end(
+    home: Path, era: Any, family: str, count: int
+) -> None:
+    address, found, pages = f"livchat://{family}", [], 0
+    async with asker(gateway(home, many()), era) as client:
+        templates = (await client.client.list_resource_templates()).resource_templates
+        families = [re.sub(r"{\w+}", "([a-z0-9-]+)", one.uri_template, flags=re.I) for one in templates]
+        while address:
+            (content,) = (await client.client.read_resource(address)).contents
+            assert isinstance(content, types.TextResourceContents) and len(content.text) <= 10_000
+            said, pages = json.loads(content.text), pages + 1
+            assert said["itens"] and "cursor" not in said
+            found += [(one.get("server"), one.get("instance"), one.get("name"), one.get("id")) for one in said["itens"]]
+            following = re.search(rf"livchat://{family}/depois/\S+", said.get("proximo", ""))
+            address = following[0] if following else ""
+            # What the hint names is among what clients are told of.
+            assert not address or any(re.fullmatch(one, address, re.I) for one in families)
+    assert len(found) == len(set(found)) == count
+    assert 1 < pages < count / 2
+
+
+@pytest.mark.anyio
+async def test_a_page_goes_on_where_it_was_though_its_last_entry_is_gone(home: Path) -> None:
+    async with asker(gateway(home, backend())) as client:
+        (content,) = (await client.client.read_resource("livchat://apps/depois/prod/gone")).contents
+        (last,) = (await client.client.read_resource("livchat://servidores/depois/zzz")).contents
+    assert isinstance(content, types.TextResourceContents) and isinstance(last, types.TextResourceContents)
+    assert [one["instance"] for one in json.loads(content.text)["itens"]] == ["n8n"]
+    assert json.loads(last.text) == {"estado": "pronto", "itens": []}
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(("era", "code"), [("auto", -32602), ("legacy", -32002)])
 @pytest.mark.parametrize(
@@ -89,6 +161,8 @@ async def test_resources_tell_what_is_there(home: Path, era: Any, address: str, 
         "livchat://trabalhos/1/log",
         "file:///etc/passwd",
         "livchat://operacoes/none",
+        "livchat://trabalhos/depois/1",
+        "livchat://apps/depois/prod",
     ],
 )
 async def test_what_is_not_there_is_said_in_the_words_of_the_era(home: Path, era: Any, code: int, address: str) -> None:
