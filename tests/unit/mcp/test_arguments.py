@@ -21,8 +21,8 @@ TOOLS = Toolbox(Options(commands=True), Texts("en")).tools(Scope)
 CANARY = "cAnArY-9b1d"
 # Each holds the canary, and would do something where somebody reads it as more than a text.
 ATTACKS = [
-    f"{CANARY}; touch /tmp/pwned",
-    f"$(touch /tmp/{CANARY})",
+    f"; touch {CANARY}",
+    f"$(touch {CANARY})",
     f"`touch {CANARY}`",
     f"{CANARY}\n- hosts: all",
     f"{{{{ lookup('pipe', 'touch {CANARY}') }}}}",
@@ -34,8 +34,9 @@ ATTACKS = [
     f"!!python/object/apply:os.system [{CANARY}]",
     f"\u202e{CANARY}",
 ]
-# Texts that are data by their nature: no pattern is right for them, and no shell or template reads them. A key's file
-# may be anywhere; its pattern keeps out what a shell or an option would be.
+# Texts that are data by their nature: no pattern is right for them, and no shell or template reads them, as
+# tests/unit/cli/test_free_text.py tries. A key's file may be anywhere; its pattern keeps out what a shell or an option
+# would be.
 FREE = {("exec", "command"), ("dns.set", "value"), ("dns.remove", "value"), ("server.adopt", "private_key")}
 GOOD: dict[str, Any] = {
     "name": "prod",
