@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+import subprocess
 import tomllib
 import zipfile
 from pathlib import Path
 
+import pytest
+from mcp import Client, types
+
 from livchat_cli import __version__ as of_setup
 from livchat_mcp import __version__
+from tests.bundle import HERE, Bundle
 
-HERE = Path(__file__).parents[3] / "mcp-server"
+COLLECTION = "livchat_cli/collection/ansible_collections/livchat/setup"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return Bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="module")
+def programs(bundle: Bundle) -> Path:
+    """Where the programs of the bundle's environment are, once it has one."""
+    return bundle.install()
 
 
 def test_versions_agree() -> None:
@@ -29,15 +44,43 @@ def test_the_bundle_asks_for_all_that_its_command_uses() -> None:
     assert manifest["user_config"]["api_token"]["sensitive"] is True
 
 
-def test_the_bundle_holds_both_packages(tmp_path: Path) -> None:
-    about = importlib.util.spec_from_file_location("build_mcpb", HERE / "build_mcpb.py")
-    assert about and about.loader
-    builder = importlib.util.module_from_spec(about)
-    about.loader.exec_module(builder)
-    with zipfile.ZipFile(builder.build(tmp_path)) as bundle:
-        names = bundle.namelist()
-        project = tomllib.loads(bundle.read("pyproject.toml").decode())
-        assert {"manifest.json", "server.py", "pyproject.toml"} <= set(names)
-        sources = project["tool"]["uv"]["sources"]
-        assert sorted(sources) == sorted(project["project"]["dependencies"]) == ["livchat-mcp", "livchat-setup"]
-        assert all(one["path"] in names for one in sources.values())
+def test_the_bundle_holds_both_packages(bundle: Bundle) -> None:
+    with zipfile.ZipFile(bundle.archive) as archive:
+        names = archive.namelist()
+        project = tomllib.loads(archive.read("pyproject.toml").decode())
+    assert {"manifest.json", "server.py", "pyproject.toml"} <= set(names)
+    sources = project["tool"]["uv"]["sources"]
+    assert sorted(sources) == sorted(project["project"]["dependencies"]) == ["livchat-mcp", "livchat-setup"]
+    assert all(one["path"] in names for one in sources.values())
+
+
+def test_its_packages_hold_every_file_of_theirs(bundle: Bundle) -> None:
+    held = {name for wheel in bundle.wheels for name in zipfile.ZipFile(wheel).namelist()}
+    root = HERE.parent
+    sources = [(root / "livchat_cli", "livchat_cli"), (HERE / "livchat_mcp", "livchat_mcp")]
+    sources += [(root / name, f"{COLLECTION}/{name}") for name in ("apps", "meta", "playbooks", "plugins", "roles")]
+    wanted = {
+        f"{place}/{path.relative_to(source)}"
+        for source, place in sources
+        for path in source.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert wanted - held == set() and f"{COLLECTION}/galaxy.yml" in held
+
+
+@pytest.mark.anyio
+async def test_it_starts_as_its_manifest_says(bundle: Bundle, programs: Path, home: Path) -> None:
+    async with Client(bundle.server(home), mode="legacy") as client:
+        assert client.server_info and client.server_info.name == "livchat"
+        tools = {one.name for one in (await client.list_tools()).tools}
+        # Its definitions are part of the collection.
+        result = await client.call_tool("catalogo", {"acao": "list"})
+    assert {"listar-servidores", "instalar-app", "destruir-servidor", "operacao"} <= tools
+    (block,) = result.content
+    assert isinstance(block, types.TextContent) and '"name":"n8n"' in block.text
+
+
+def test_the_packages_command_says_its_version(bundle: Bundle, programs: Path) -> None:
+    command = [str(programs / "livchat-mcp"), "--version"]
+    done = subprocess.run(command, env=bundle.environment, cwd="/", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"livchat-mcp {__version__}\n", "")
