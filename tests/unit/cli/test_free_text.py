@@ -115,7 +115,8 @@ def test_a_commands_arguments_are_data(tmp_path: Path, mark: Path) -> None:
 
 @pytest.mark.parametrize("command", ["touch {}", "; touch {}", "$(touch {})", "{{{{ lookup('pipe', 'touch {}') }}}}"])
 def test_a_command_is_the_name_of_a_program(tmp_path: Path, mark: Path, command: str) -> None:
-    assert run(tmp_path, command.format(mark))["rc"] == errno.ENOENT
+    ran = run(tmp_path, command.format(mark))
+    assert (ran["rc"], ran["stderr"]) == (errno.ENOENT, f"{command.format(mark)} cannot be executed there")
 
 
 def test_a_command_with_what_no_argument_can_hold_is_not_run(tmp_path: Path, mark: Path) -> None:
