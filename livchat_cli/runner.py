@@ -58,6 +58,7 @@ class Run:
         *,
         listener: Listener | None = None,
         notes: Collection[Progress] = (),
+        seconds: float | None = None,
     ) -> None:
         self._home = home
         self._folder = folder
@@ -66,6 +67,8 @@ class Run:
         self._listener = listener
         # What is to be told as soon as there is somewhere to tell it.
         self._notes = notes
+        # How long it may take, from when its turn has come; None: as long as it likes.
+        self._seconds = seconds
         self._failures = Failures()
         self._result: Any = None
         self._ended = False
@@ -103,7 +106,8 @@ class Run:
                         self._check_room()
                         self._begun = True
                         self._folder.update(status=Status.RUNNING, started_at=now())
-                        rc, log = self._execute(work, playbook, extra_vars, inventory)
+                        with self._time_limit():
+                            rc, log = self._execute(work, playbook, extra_vars, inventory)
                         if rc != 0 or not self._ended:
                             # Ansible says in many ways, or in none, that it could not write.
                             self._check_room()
@@ -141,6 +145,20 @@ class Run:
             self._tell(time.time(), Progress(Kind.NOTE, where, "", text))
 
         return Turns(Home(str(self._home))).turn(self._folder.id, self._operation, servers, say, self._cancelled.is_set)
+
+    @contextlib.contextmanager
+    def _time_limit(self) -> Iterator[None]:
+        """Cancels the run when it takes too long."""
+        if self._seconds is None:
+            yield
+            return
+        timer = threading.Timer(self._seconds, self.cancel, kwargs={"timed_out": True})
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _execute(
         self, work: Path, playbook: str, extra_vars: Mapping[str, Any], inventory: str | None

@@ -13,7 +13,6 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,11 +48,8 @@ class Worker:
         extra_vars = self._operation.extra_vars(parameters)
         notes = [Progress(**{**one, "kind": Kind(one["kind"])}) for one in self._request["notes"]]
         redact = Redactor(self._secrets(extra_vars))
-        run = Run(self._home, self._folder, self._operation.name, redact, notes=notes)
         seconds = min(self._operation.timeout, self._request.get("timeout") or self._operation.timeout)
-        timer = threading.Timer(seconds, run.cancel, kwargs={"timed_out": True})
-        timer.daemon = True
-        timer.start()
+        run = Run(self._home, self._folder, self._operation.name, redact, notes=notes, seconds=seconds)
         error: LivchatError | None = None
         try:
             playbook, servers = f"livchat.setup.{self._operation.playbook}", self._operation.servers(parameters)
@@ -65,8 +61,6 @@ class Worker:
         except Exception as defect:
             # Its text stays out: nobody knows what it quotes.
             error = LivchatError("INTERNAL_ERROR", f"a defect of livchat-setup ({type(defect).__name__})")
-        finally:
-            timer.cancel()
         self._end(error)
 
     def _end(self, error: LivchatError | None) -> None:

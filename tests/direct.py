@@ -14,11 +14,18 @@ from livchat_cli.runner import Run
 class DirectJob:
     """One job. `cancel` may be called from any thread."""
 
-    def __init__(self, home: Path, listener: Listener | None = None, secrets: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        home: Path,
+        listener: Listener | None = None,
+        secrets: Collection[str] = (),
+        seconds: float | None = None,
+    ) -> None:
         notes = Jobs(home).bury_dead()
         self.folder = JobFolder.make(home / "jobs")
         self.id = self.folder.id
-        self._run = Run(home, self.folder, "test", Redactor(secrets), listener=listener, notes=notes)
+        redact = Redactor(secrets)
+        self._run = Run(home, self.folder, "test", redact, listener=listener, notes=notes, seconds=seconds)
         self.cancel = self._run.cancel
 
     def run(

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -38,8 +39,8 @@ class Notes:
         self.file = folder / "notes"
         self.said: list[Progress] = []
 
-    def job(self) -> DirectJob:
-        return DirectJob(self.home, self.said.append)
+    def job(self, seconds: float | None = None) -> DirectJob:
+        return DirectJob(self.home, self.said.append, seconds=seconds)
 
     def let(self, mark: str) -> None:
         (self.file.parent / f"notes.{mark}").touch()
@@ -168,6 +169,32 @@ def test_who_is_interrupted_while_waiting_has_done_nothing(notes: Notes, side: C
     notes.let("first")
     running.result(PATIENCE)
     assert notes.lines() == ["begin first", "end first"]
+
+
+def test_waiting_takes_nothing_of_the_time_that_a_job_may_take(notes: Notes, side: Callable[..., Future[Any]]) -> None:
+    # More than the playbook takes alone, and less than it waits.
+    seconds = 12
+    running = side(notes.run, "first")
+    assert notes.begun("first")
+    notes.let("second")
+    second = side(notes.run, "second", job=notes.job(seconds))
+    assert wait_for(lambda: "waits for" in notes.told(), PATIENCE)
+    time.sleep(seconds + 1)
+    assert not second.done()
+    notes.let("first")
+    running.result(PATIENCE)
+    second.result(PATIENCE)
+    assert notes.lines() == ["begin first", "end first", "begin second", "end second"]
+
+
+def test_a_run_that_takes_too_long_is_ended(notes: Notes) -> None:
+    job = notes.job(8)
+    with pytest.raises(LivchatError, match="took too long and was ended; what it had begun may be half done") as caught:
+        notes.run("first", job=job)
+    assert caught.value.code == "JOB_TIMEOUT"
+    assert notes.lines() == ["begin first"]
+    assert not processes.of_job(job.id)
+    assert notes.tickets() == 0
 
 
 def test_a_bare_playbook_waits_and_is_waited_for(notes: Notes, side: Callable[..., Future[Any]]) -> None:
