@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from livchat_cli import collection, results, routes
 from livchat_cli.api import events, idempotency, observe, problems
-from livchat_cli.api.endpoint import LIVE, WAITING
+from livchat_cli.api.endpoint import beside, listing_of
 from livchat_cli.api.pages import Listing
 from livchat_cli.operations import OPERATIONS
 from livchat_cli.reports import REPORTS
@@ -119,11 +119,9 @@ def document() -> Schema:
 
 def _operation(route: Route, components: Schema) -> Schema:
     operation = route.operation
-    listing = Listing.of(operation, route.schema) if route.method == "GET" else None
+    listing = listing_of(route)
     query = {} if route.has_body else {name: one for name, one in route.schema.items() if name not in route.in_path}
-    query |= listing.schemas if listing else {}
-    query |= {"live": LIVE} if operation.index else {}
-    query |= {"wait": WAITING} if not operation.function else {}
+    query |= beside(route)
     named = {name: route.schema[name] for name in route.in_path}
     parameters = [_parameter(name, "path", _single(one)) for name, one in named.items()]
     parameters += [

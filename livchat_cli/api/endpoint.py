@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,8 +21,7 @@ from livchat_cli.api.service import Service, principal
 from livchat_cli.client import Client
 from livchat_cli.errors import LivchatError
 from livchat_cli.jobs import Status
-from livchat_cli.operations import get
-from livchat_cli.parameters import Parameters
+from livchat_cli.operations import Operation, get
 from livchat_cli.routes import Route
 
 # How long a caller may wait for a job within its call: less than what proxies and clients allow. Seconds.
@@ -42,6 +42,45 @@ LIVE: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A job that is asked for."""
+
+    request: Request
+    client: Client
+    values: Mapping[str, Any]
+    # Seconds that it may take.
+    timeout: int
+
+
+def beside(route: Route) -> dict[str, dict[str, Any]]:
+    """Schemas of the query's parameters beside those of the route's operation."""
+    operation = route.operation
+    found: dict[str, dict[str, Any]] = {}
+    if listing := listing_of(route):
+        found |= listing.schemas
+    if operation.index:
+        found["live"] = LIVE
+    if not operation.function:
+        found |= {"wait": WAITING, "timeout": _time_limit(operation)}
+    return {name: one for name, one in found.items() if name not in route.schema}
+
+
+def listing_of(route: Route) -> Listing | None:
+    """How the route's answers are paged; None where they are not."""
+    return Listing.of(route.operation, route.schema) if route.method == "GET" else None
+
+
+def _time_limit(operation: Operation) -> dict[str, Any]:
+    return {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": operation.timeout,
+        "default": operation.timeout,
+        "description": "Seconds that the job may take, from when its turn has come; it is ended after that",
+    }
+
+
 class Endpoint:
     """Answers the calls of one route.
 
@@ -56,20 +95,13 @@ class Endpoint:
 
     @cached_property
     def extra(self) -> dict[str, dict[str, Any]]:
-        """Schemas of the query's parameters beside those of the operation."""
-        found: dict[str, dict[str, Any]] = {}
-        if listing := self.listing:
-            found |= listing.schemas
-        if self.operation.index:
-            found["live"] = LIVE
-        if not self.operation.function:
-            found["wait"] = WAITING
-        return {name: one for name, one in found.items() if name not in self.route.schema}
+        """See `beside`; they take a moment to make."""
+        return beside(self.route)
 
     @cached_property
     def listing(self) -> Listing | None:
         """How its answers are paged."""
-        return Listing.of(self.operation, self.route.schema) if self.route.method == "GET" else None
+        return listing_of(self.route)
 
     async def handle(self, request: Request) -> Response:
         request.scope["state"]["operation"] = self.route.id
@@ -96,7 +128,8 @@ class Endpoint:
         if self.operation.index and not live:
             found = await run_in_threadpool(client.look, self.operation, values)
         elif not self.operation.function:
-            return await self._job(request, client, values, parameters, seconds)
+            timeout = _within("timeout", more, extra["timeout"])
+            return await self._job(Wanted(request, client, values, timeout), seconds)
         else:
             found = await run_in_threadpool(self._call, request, client, values)
         if listing:
@@ -124,13 +157,11 @@ class Endpoint:
             return found
 
     # --- jobs
-    async def _job(
-        self, request: Request, client: Client, values: Mapping[str, Any], parameters: Parameters, seconds: int
-    ) -> Response:
-        job = await run_in_threadpool(self._start, request, client, values, parameters)
+    async def _job(self, wanted: Wanted, seconds: int) -> Response:
+        job = await run_in_threadpool(self._start, wanted)
         deadline = time.monotonic() + seconds
         while True:
-            shown = await run_in_threadpool(client.jobs.show, job)
+            shown = await run_in_threadpool(wanted.client.jobs.show, job)
             over = not Status(shown["status"]).alive
             if over or time.monotonic() >= deadline:
                 break
@@ -138,32 +169,31 @@ class Endpoint:
         location = routes.of(get("jobs.show"))[0].request({"job": job}).path
         return JSONResponse(shown, 200 if over else 202, headers={"Location": location})
 
-    def _start(self, request: Request, client: Client, values: Mapping[str, Any], parameters: Parameters) -> str:
+    def _start(self, wanted: Wanted) -> str:
         """The id of the job that does it."""
-        key = self._key(request)
+        key = self._key(wanted.request)
         if key is None:
-            return self._begin(request, client, values, parameters, "")
-        with self._service.once.key(principal(request).token, key, self._told(values)) as attempt:
+            return self._begin(wanted, "")
+        told = self._told(wanted.values, wanted.timeout)
+        with self._service.once.key(principal(wanted.request).token, key, told) as attempt:
             if (done := attempt.done()) is not None:
                 return str(done["job"])
             attempt.begin()
             try:
-                job = self._begin(request, client, values, parameters, attempt.name)
+                job = self._begin(wanted, attempt.name)
             except BaseException:
                 attempt.drop()
                 raise
             attempt.keep(job)
             return job
 
-    def _begin(
-        self, request: Request, client: Client, values: Mapping[str, Any], parameters: Parameters, key: str
-    ) -> str:
-        who, state = principal(request), request.scope["state"]
+    def _begin(self, wanted: Wanted, key: str) -> str:
+        who, request_id = principal(wanted.request), wanted.request.scope["state"]["request_id"]
         # Before anything counts: a call that is refused takes nothing.
-        client.check(self.operation, values)
-        number = self._service.limits.creation(who, self.operation, parameters)
+        wanted.client.check(self.operation, wanted.values)
+        number = self._service.limits.creation(who, self.operation, self.operation.parse(wanted.values))
         try:
-            return str(client.start(self.operation, values, state["request_id"], key)["id"])
+            return str(wanted.client.start(self.operation, wanted.values, request_id, key, wanted.timeout)["id"])
         except BaseException:
             self._service.limits.undo(who, number)
             raise
@@ -174,10 +204,11 @@ class Endpoint:
             raise asked.invalid("Idempotency-Key", "not allowed", "visible characters, 255 at most")
         return key
 
-    def _told(self, values: Mapping[str, Any]) -> bytes:
+    def _told(self, values: Mapping[str, Any], timeout: int | None = None) -> bytes:
         """What tells this request from another one."""
         parameters = self.operation.parse(values, strict=True)
-        return f"{self.operation.name} {parameters.model_dump_json()}".encode()
+        shorter = f" {timeout}" if timeout not in (None, self.operation.timeout) else ""
+        return f"{self.operation.name} {parameters.model_dump_json()}{shorter}".encode()
 
 
 def _within(name: str, given: Mapping[str, Any], schema: Mapping[str, Any]) -> int:

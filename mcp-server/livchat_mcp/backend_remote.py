@@ -65,10 +65,12 @@ class RemoteBackend:
     def start(
         self, operation: Operation, values: Mapping[str, Any], request_id: str, timeout: int | None
     ) -> dict[str, Any]:
-        """How long a command may take is for the API to say: `timeout` stays here."""
         self.check(operation, values)
-        live = {"live": "true"} if operation.index else {}
-        record: dict[str, Any] = self._ask(operation, values, request_id, live).json()
+        more = {"live": "true"} if operation.index else {}
+        if timeout is not None:
+            # It can only shorten the operation's own, here as there.
+            more["timeout"] = str(min(timeout, operation.timeout))
+        record: dict[str, Any] = self._ask(operation, values, request_id, more).json()
         return record
 
     def follow(self, job_id: str, tell: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]) -> None:

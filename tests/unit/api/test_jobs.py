@@ -177,6 +177,23 @@ def test_the_same_key_is_the_same_job(api: Running) -> None:
         assert client.post("/v1/server/nap", json=nap(), headers=headers).status_code == 200
 
 
+def test_a_caller_may_give_a_job_less_time_than_its_operation_does(api: Running) -> None:
+    with api.client() as client:
+        for wrong in ("0", "61", "-1", "1.5", "long"):
+            answer = client.post(f"/v1/server/nap?timeout={wrong}", json=nap())
+            assert (answer.status_code, problem(answer)["code"]) == (422, "INPUT_INVALID")
+            assert problem(answer)["details"]["fields"][0]["allowed"] == "1 to 60"
+        headers = {"Idempotency-Key": "short"}
+        short = client.post("/v1/server/nap?timeout=1", json=nap("600"), headers=headers).json()
+        # How long it may take is a part of what is asked for.
+        answer = client.post("/v1/server/nap?timeout=2", json=nap("600"), headers=headers)
+        assert (answer.status_code, problem(answer)["code"]) == (409, "IDEMPOTENCY_CONFLICT")
+        done = ended(client, short["id"])
+        assert (done["status"], done["error"]["code"]) == ("failed", "JOB_TIMEOUT")
+        whole = client.post("/v1/server/nap?timeout=60&wait=45", json=nap())
+        assert (whole.status_code, whole.json()["status"]) == (200, "successful")
+
+
 def test_a_key_that_is_shown_once_is_not_kept_for_a_second_time(api: Running) -> None:
     with api.client() as client:
         headers = {"Idempotency-Key": "token-1"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,18 @@ def test_what_the_api_does_not_do_is_an_error_of_the_usual_form(api: Running, ur
     with pytest.raises(LivchatError, match=code) as caught:
         backend.look(get("server.list"), {})
     assert "x" * 43 not in str(caught.value.to_dict())
+
+
+def test_how_long_a_job_may_take_is_said_to_the_api(api: Running) -> None:
+    # The throwaway one, which only the API knows.
+    rest = replace(get("app.install"), name="server.nap", target="server", route="", more_routes=(), timeout=60)
+    backend, values = remote(api), {"target": ["s3"], "apps": ["nap"], "variables": {"nap": {"seconds": "600"}}}
+    # Longer than the operation may is what the API would refuse.
+    longest = backend.start(rest, values, "mcp-long", rest.timeout + 1)["id"]
+    Jobs(api.home).cancel(longest)
+    short = backend.start(rest, values, "mcp-short", 1)["id"]
+    backend.follow(short, lambda _event: None, lambda: False)
+    assert backend.show(short)["error"]["code"] == "JOB_TIMEOUT"
 
 
 def test_a_request_that_is_sent_twice_is_done_once(api: Running) -> None:
