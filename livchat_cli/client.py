@@ -13,6 +13,7 @@ print(client.wait(job["id"]))
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import shutil
 import time
@@ -21,11 +22,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livchat_cli import collection, home, spawn
+from livchat_cli import collection, home, jobs, spawn
 from livchat_cli.access import Principal, local
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Kind, Listener, Progress
-from livchat_cli.jobs import JobFolder, Jobs, Status, now, redacted
+from livchat_cli.jobs import JobFolder, Status, now, redacted
 from livchat_cli.operations import Effect, Operation, get
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Client:
 
     def __init__(self, home_path: Path | None = None, principal: Principal | None = None) -> None:
         self.home = home_path or home.path()
-        self.jobs = Jobs(self.home)
+        self.jobs = jobs.of(self.home)
         self._principal = principal or local()
 
     def run(self, operation: str, /, *, listener: Listener | None = None, **parameters: Any) -> Any:
@@ -112,7 +113,7 @@ class Client:
         """
         parameters = self._checked(operation, values)
         given = parameters.model_dump(mode="json", exclude_none=True)
-        with writing(str(self.home)):
+        with self._room(operation, parameters) as creates, writing(str(self.home)):
             notes = self.jobs.bury_dead()
             request = {
                 "operation": operation.name,
@@ -131,6 +132,7 @@ class Client:
                         principal=self._principal.name,
                         token=self._principal.token,
                         request_id=request_id,
+                        creates=creates,
                         **({"idempotency": idempotency} if idempotency else {}),
                         status=Status.WAITING,
                         created_at=now(),
@@ -158,6 +160,15 @@ class Client:
             if listener:
                 listener(Progress(Kind(event["kind"]), event["host"], event["role"], event["task"], event["duration"]))
         return result_of(self.jobs.show(job_id))
+
+    def _room(self, operation: Operation, parameters: Parameters) -> contextlib.AbstractContextManager[int]:
+        """How many new servers the job makes, where that has a limit. Raises LivchatError RATE_LIMITED."""
+        if not operation.creates or not self._principal.token:
+            return contextlib.nullcontext(0)
+        # The operator's own command has no such limit, and need not read the index.
+        from livchat_cli.creations import Creations  # noqa: PLC0415
+
+        return Creations(self.home, self._principal.token).room(operation, parameters)
 
     def _checked(self, operation: Operation, values: Mapping[str, Any]) -> Parameters:
         parameters = operation.parse(values)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from livchat_cli import collection
 
 collection.activate()
 
 from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError  # noqa: E402
 
-__all__ = ["EXIT_CODES", "LivchatError", "exit_code"]
+__all__ = ["EXIT_CODES", "LivchatError", "exit_code", "rate_limited"]
 
 DONE, FAILED, INVALID, UNKNOWN, REFUSED, DENIED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
 # The table of docs/reference/operations.md.
@@ -39,6 +41,12 @@ _ENDINGS = (
     (("_NOT_FOUND", "_UNKNOWN"), UNKNOWN),
     (("_INVALID", "_CONFLICT"), INVALID),
 )
+
+
+def rate_limited(message: str, most: int, wait: float) -> LivchatError:
+    """RATE_LIMITED: more than `most` of something; there is room again after `wait` seconds."""
+    seconds = math.ceil(wait)
+    return LivchatError("RATE_LIMITED", f"{message}: try again in {seconds} s", {"limit": most}, seconds)
 
 
 def exit_code(error: LivchatError) -> int:

@@ -36,6 +36,8 @@ CHANGES_KEPT = 200
 READS_KEPT = 100
 JOBS_KEPT = CHANGES_KEPT + READS_KEPT
 DAYS_KEPT = 90
+# For so long a job that makes servers is kept whatever comes after it: what it made counts for its token's limit.
+CREATIONS_KEPT = datetime.timedelta(hours=1)
 # A file that says of a job whose process was killed that nobody was told yet.
 UNTOLD = "untold"
 # How often a job that is followed is looked at, in seconds.
@@ -68,6 +70,7 @@ _RECORD: dict[str, Any] = {
     "principal": "",
     "token": "",
     "request_id": "",
+    "creates": 0,
     "status": Status.RUNNING,
     **dict.fromkeys(("started_at", "finished_at", "error")),
 }
@@ -290,14 +293,16 @@ class Jobs:
 
     def forget_old(self) -> None:
         """Removes jobs that have ended, beyond the newest of their kind and those younger than DAYS_KEPT."""
-        oldest = f"{datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=DAYS_KEPT):%Y%m%dT%H%M%S}"
+        moment = datetime.datetime.now(datetime.UTC)
+        oldest = f"{moment - datetime.timedelta(days=DAYS_KEPT):%Y%m%dT%H%M%S}"
+        counted = f"{moment - CREATIONS_KEPT:%Y%m%dT%H%M%S}"
         left = {True: READS_KEPT, False: CHANGES_KEPT}
         for name in sorted(self._names(), reverse=True):
             record = self._of(name).record()
             if not record or not Status(record["status"]).alive:
                 reads = record.get("effect") == "read"
                 left[reads] -= 1
-                if left[reads] < 0 or name < oldest:
+                if (left[reads] < 0 or name < oldest) and not (record.get("creates") and name >= counted):
                     shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _seen(self, name: str) -> dict[str, Any]:
@@ -321,9 +326,13 @@ class Jobs:
 
     def _names(self) -> set[str]:
         try:
-            return {entry.name for entry in os.scandir(self.folder) if entry.is_dir()}
+            names = {entry.name for entry in os.scandir(self.folder) if entry.is_dir()}
         except FileNotFoundError:
-            return set()
+            names = set()
+        # What was forgotten on disk is not remembered here.
+        for name in self._over.keys() - names:
+            self._over.pop(name, None)
+        return names
 
     @staticmethod
     def _bury(folder: JobFolder) -> Progress | None:

@@ -173,6 +173,7 @@ class Job(Row):
     principal: Annotated[str, Field(description="Who asked for it", examples=["token:ci"])]
     token: Annotated[str, Field(description="Identifier of the token it was asked with; empty for none")]
     request_id: Annotated[str, Field(examples=["3f1c9a"])]
+    creates: Annotated[int, Field(description="New servers that it was to make", examples=[0])]
     status: Literal["waiting", "running", "successful", "failed", "cancelled", "killed"]
     created_at: Moment
     started_at: NoMoment

@@ -188,15 +188,9 @@ class Endpoint:
             return job
 
     def _begin(self, wanted: Wanted, key: str) -> str:
-        who, request_id = principal(wanted.request), wanted.request.scope["state"]["request_id"]
-        # Before anything counts: a call that is refused takes nothing.
-        wanted.client.check(self.operation, wanted.values)
-        number = self._service.limits.creation(who, self.operation, self.operation.parse(wanted.values))
-        try:
-            return str(wanted.client.start(self.operation, wanted.values, request_id, key, wanted.timeout)["id"])
-        except BaseException:
-            self._service.limits.undo(who, number)
-            raise
+        request_id = wanted.request.scope["state"]["request_id"]
+        record = wanted.client.start(self.operation, wanted.values, request_id, key, wanted.timeout)
+        return str(record["id"])
 
     def _key(self, request: Request) -> str | None:
         key = request.headers.get("idempotency-key") if self.route.method == "POST" else None

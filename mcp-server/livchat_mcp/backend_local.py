@@ -10,7 +10,6 @@ from typing import Any
 
 from livchat_cli import collection, index
 from livchat_cli.access import Principal
-from livchat_cli.api.limits import Limits
 from livchat_cli.client import Client
 from livchat_cli.errors import LivchatError
 from livchat_cli.jobs import Status
@@ -67,9 +66,6 @@ class LocalBackend:
     def start(
         self, operation: Operation, values: Mapping[str, Any], request_id: str, timeout: int | None
     ) -> dict[str, Any]:
-        if operation.creates and self._principal.token:
-            # Made anew each time: whatever the token made within the hour counts, and by whichever door.
-            Limits(self._path).creation(self._principal, operation, operation.parse(values))
         return self._client.start(operation, values, request_id, timeout=timeout)
 
     def follow(self, job_id: str, tell: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]) -> None:
