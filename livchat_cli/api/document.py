@@ -23,6 +23,10 @@ What takes long is a job: the answer is `202` with the job's record, and `Locati
 whatever becomes of the connection. What reads the servers has an index, and answers from it at once unless `live=true`.
 Lists come in pages: `next_cursor` of one is the `cursor` of the next.
 """
+JOINED = (
+    "While a job that the same token asked for still looks at the same, and nothing has been changed since it began, "
+    "that job is the answer."
+)
 _REF = "#/components/schemas/{model}"
 _ERROR = {"$ref": "#/components/responses/Error"}
 # One event of a stream, which is what a description of this version can say.
@@ -128,10 +132,11 @@ def _operation(route: Route, components: Schema) -> Schema:
         _parameter(name, "query", _single_or_none(one), name in _required(route)) for name, one in query.items()
     ]
     parameters.append({"$ref": "#/components/parameters/RequestID"})
+    joined = (JOINED,) if route.method == "GET" and not operation.function else ()
     said = {
         "operationId": route.id,
         "summary": operation.summary,
-        "description": f"{operation.summary}.\n\nNeeds the scope `{operation.scope}`.",
+        "description": "\n\n".join([f"{operation.summary}.", *joined, f"Needs the scope `{operation.scope}`."]),
         "tags": [operation.target],
         "x-livchat-scope": operation.scope,
         "x-livchat-effect": operation.effect,
@@ -175,7 +180,8 @@ def _responses(route: Route, listing: Listing | None, components: Schema) -> Sch
             content["schema"] = {"anyOf": [content["schema"], job]}
         else:
             found["200"] = ended
-        found["202"] = _answer("The job was started", job, components, where)
+        started = "The job looks" if route.method == "GET" else "The job was started"
+        found["202"] = _answer(started, job, components, where)
     return {**found, **_errors()}
 
 

@@ -85,7 +85,8 @@ class Endpoint:
     """Answers the calls of one route.
 
     A function's answer comes at once, and so does that of an operation with an index, unless a live look is asked for.
-    Everything else is a job: its record comes, with status 202, and with 200 once it has ended.
+    Everything else is a job: its record comes, with status 202, and with 200 once it has ended. Who asks with GET for
+    what a job looks at already gets that one; see `Looks`.
     """
 
     def __init__(self, route: Route, service: Service) -> None:
@@ -171,6 +172,8 @@ class Endpoint:
 
     def _start(self, wanted: Wanted) -> str:
         """The id of the job that does it."""
+        if self.route.method == "GET":
+            return self._joined(wanted)
         key = self._key(wanted.request)
         if key is None:
             return self._begin(wanted, "")
@@ -186,6 +189,13 @@ class Endpoint:
                 raise
             attempt.keep(job)
             return job
+
+    def _joined(self, wanted: Wanted) -> str:
+        """The id of a job that looks already, or of one that begins to."""
+        # What it may not have begun, it may not see.
+        wanted.client.check(self.operation, wanted.values)
+        told = self._told(wanted.values, wanted.timeout)
+        return self._service.looks.job(principal(wanted.request).token, told, lambda: self._begin(wanted, ""))
 
     def _begin(self, wanted: Wanted, key: str) -> str:
         request_id = wanted.request.scope["state"]["request_id"]

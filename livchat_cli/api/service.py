@@ -10,6 +10,7 @@ from starlette.requests import Request
 from livchat_cli.access import Principal, Tokens
 from livchat_cli.api.idempotency import Once
 from livchat_cli.api.limits import Limits
+from livchat_cli.api.looks import Looks
 from livchat_cli.api.metrics import Metrics
 from livchat_cli.client import Client
 
@@ -21,11 +22,12 @@ class Service:
     limits: Limits
     metrics: Metrics
     once: Once
+    looks: Looks
 
     @classmethod
     def of(cls, home: Path) -> Service:
         """That of a home. Raises LivchatError SETTING_INVALID or HOME_DAMAGED."""
-        return cls(home, Tokens(home), Limits(home), Metrics(home), Once(home))
+        return cls(home, Tokens(home), Limits(home), Metrics(home), Once(home), Looks(home))
 
     def client(self, request: Request) -> Client:
         """For whoever asks: it checks scopes and servers."""

@@ -1,0 +1,197 @@
+"""Who asks again for what a job looks at already gets that job, as long as nothing has changed since it began."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from livchat_cli.api import looks
+from livchat_cli.api.looks import Looks
+from livchat_cli.jobs import JobFolder, Jobs
+from tests.unit.api.running import Running, state
+from tests.unit.api.test_jobs import nap
+
+
+class Begun:
+    """Jobs that live until they are told to end."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.jobs: list[str] = []
+        self._locks: dict[str, Any] = {}
+
+    def __call__(self, effect: str = "read") -> str:
+        folder = JobFolder.make(self.home / "jobs")
+        self._locks[folder.id] = folder.lock()
+        folder.update(operation="status", effect=effect, status="running")
+        self.jobs.append(folder.id)
+        return folder.id
+
+    def end(self, job: str, status: str | None) -> None:
+        """None: its process is killed, and nobody says so."""
+        if status:
+            JobFolder(self.home / "jobs", job).update(status=status)
+        self._locks.pop(job).close()
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Begun:
+    return Begun(tmp_path / "home")
+
+
+def test_a_look_is_joined_while_it_runs(begun: Begun) -> None:
+    found = Looks(begun.home)
+    first = found.job("ci", b"status", begun)
+    assert [found.job("ci", b"status", begun) for _again in range(3)] == [first] * 3
+    assert found.job("cd", b"status", begun) != first
+    assert found.job("ci", b"status s1", begun) != first
+    assert len(begun.jobs) == 3
+
+
+@pytest.mark.parametrize("status", ["successful", "failed", "cancelled", None])
+def test_one_that_has_ended_is_not(begun: Begun, status: str | None) -> None:
+    found = Looks(begun.home)
+    first = found.job("ci", b"status", begun)
+    begun.end(first, status)
+    second = found.job("ci", b"status", begun)
+    assert second != first
+    assert found.job("ci", b"status", begun) == second
+
+
+@pytest.mark.parametrize("status", ["successful", "failed", "cancelled", None])
+def test_one_that_began_before_a_change_is_not(begun: Begun, status: str | None) -> None:
+    before = begun("write")
+    begun.end(begun("write"), "successful")
+    found = Looks(begun.home)
+    first = found.job("ci", b"status", begun)
+    change, other_look = begun("destroy"), begun()
+    begun.end(other_look, "successful")
+    # What still runs has changed nothing that is known, and what only looked never does.
+    assert found.job("ci", b"status", begun) == first
+    begun.end(change, status)
+    second = found.job("ci", b"status", begun)
+    assert second != first
+    assert found.job("ci", b"status", begun) == second
+    begun.end(before, status)
+    assert found.job("ci", b"status", begun) not in (first, second)
+
+
+@pytest.mark.parametrize(
+    ("line", "changes"),
+    [
+        ({"operation": "deploy", "changed": ["Apply the stack"]}, True),
+        ({"operation": "token.create"}, True),
+        ({"operation": "status", "changed": []}, False),
+        ({"operation": "deploy", "changed": ["Apply the stack"], "check": True}, False),
+        ("cut o", True),
+    ],
+)
+def test_the_audit_log_tells_of_changes_by_other_doors(begun: Begun, line: Any, changes: bool) -> None:
+    log = begun.home / "audit.jsonl"
+    log.parent.mkdir()
+    log.write_text('{"operation": "token.create"}\n')
+    found = Looks(begun.home)
+    first = found.job("ci", b"status", begun)
+    with log.open("a") as handle:
+        handle.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
+    second = found.job("ci", b"status", begun)
+    assert (second != first) is changes
+    assert found.job("ci", b"status", begun) == second
+    # Put away, and begun anew.
+    log.write_text("")
+    assert found.job("ci", b"status", begun) != second
+
+
+def test_who_comes_at_once_waits_for_the_one_that_begins(begun: Begun) -> None:
+    found, all_there = Looks(begun.home), threading.Barrier(8)
+
+    def ask(_number: int) -> str:
+        all_there.wait()
+        return found.job("ci", b"status", begun)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ask, range(8)))) == 1
+    assert len(begun.jobs) == 1
+
+
+def test_what_could_not_begin_is_begun_by_the_next(begun: Begun) -> None:
+    found = Looks(begun.home)
+
+    def fails() -> str:
+        raise OSError
+
+    with pytest.raises(OSError):
+        found.job("ci", b"status", fails)
+    assert found.job("ci", b"status", begun) == begun.jobs[0]
+
+
+def test_only_so_many_are_remembered(begun: Begun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "KEPT", 2)
+    found = Looks(begun.home)
+    first, second = (found.job("ci", asked, begun) for asked in (b"1", b"2"))
+    assert found.job("ci", b"1", begun) == first
+    found.job("ci", b"3", begun)
+    assert found.job("ci", b"1", begun) == first
+    assert found.job("ci", b"2", begun) != second
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that takes connections and says nothing: who looks at it waits."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def test_over_http(another: Callable[..., Running], silent: int) -> None:
+    api = another()
+    known = state()
+    for server in known["servers"].values():
+        server["ip_address"] = "127.0.0.1"
+        server["metadata"]["port"] = silent
+    api.write_state(known)
+    api.start()
+
+    def ask(client: httpx.Client, path: str = "/v1/status?target=s0") -> str:
+        answer = client.get(path)
+        assert answer.status_code == 202, answer.text
+        assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
+        return str(answer.json()["id"])
+
+    with api.client() as client, api.client(name="other") as other, ThreadPoolExecutor() as pool:
+        (first,) = set(pool.map(ask, [client] * 6))
+        # By its other address, and with what it would have been without being said, it is the same.
+        assert ask(client, "/v1/servers/s0/status") == first
+        assert ask(client, "/v1/status?target=s0&wait=1&timeout=3600") == first
+        other_jobs = {
+            ask(other),
+            *(ask(client, path) for path in ("/v1/status?target=s1", "/v1/status?target=s0&timeout=9", "/v1/status")),
+            ask(client, "/v1/servers?live=true"),
+        }
+        assert len(other_jobs) == 5 and first not in other_jobs
+        with api.client("read", ["s1"]) as limited:
+            assert limited.get("/v1/status?target=s0").status_code == 403
+        client.post("/v1/tokens", json={"name": "change"}).raise_for_status()
+        assert Jobs(api.home).record(first)["status"] == "running"
+        second = ask(client)
+        assert second != first
+        client.post(f"/v1/jobs/{second}/cancel").raise_for_status()
+        third = ask(client)
+        os.kill(Jobs(api.home).record(third)["pid"], signal.SIGKILL)
+        while Jobs(api.home).record(third)["status"] == "running":
+            time.sleep(0.1)
+        assert ask(client) not in (first, second, third)
+        # What is asked for with POST is done each time.
+        assert len({client.post("/v1/server/nap", json=nap()).json()["id"] for _nap in range(2)}) == 2
+        for job in Jobs(api.home).all(status=["waiting", "running"]):
+            client.post(f"/v1/jobs/{job['id']}/cancel")
