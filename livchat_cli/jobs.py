@@ -307,19 +307,20 @@ class Jobs:
 
     def _seen(self, name: str) -> dict[str, Any]:
         """The job's record, with what must be seen to before it is true."""
-        if name not in self._over:
-            folder, problem = self._of(name), None
-            try:
-                with writing(str(self.folder)):
-                    self._bury(folder)
-            except LivchatError as error:
-                problem = error
-            record = folder.record()
-            if not record or Status(record["status"]).alive:
-                # Where its end could not be written down, as on a full disk, it has ended all the same.
-                return {**record, "status": Status.FAILED, "error": problem.to_dict()} if record and problem else record
-            self._over[name] = record
-        return self._over[name]
+        if known := self._over.get(name):
+            return known
+        folder, problem = self._of(name), None
+        try:
+            with writing(str(self.folder)):
+                self._bury(folder)
+        except LivchatError as error:
+            problem = error
+        record = folder.record()
+        if not record or Status(record["status"]).alive:
+            # Where its end could not be written down, as on a full disk, it has ended all the same.
+            return {**record, "status": Status.FAILED, "error": problem.to_dict()} if record and problem else record
+        self._over[name] = record
+        return record
 
     def _of(self, name: str) -> JobFolder:
         return JobFolder(self.folder, name)
