@@ -131,7 +131,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
     if given.what == "api":
-        print(api.report())
+        for line in api.report():
+            print(line, flush=True)
         return 0
     lab = config.load()
     folder = lab.folder / "bench"
