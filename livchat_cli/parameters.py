@@ -346,7 +346,7 @@ class OneJob(Parameters):
 class JobLog(Parameters):
     job: JobId
     lines: Annotated[int, Field(ge=1, le=10000, description="How many, the newest")] = 200
-    skip: Annotated[int, Field(ge=0, description="Newest lines to leave out, which were read before")] = 0
+    skip: Annotated[int, Field(ge=0, le=10**9, description="Newest lines to leave out, which were read before")] = 0
 
 
 class DeploymentsList(Parameters):

@@ -18,7 +18,7 @@ import pytest
 
 from livchat_cli.api import looks
 from livchat_cli.api.looks import Looks
-from livchat_cli.jobs import JobFolder, Jobs
+from livchat_cli.jobs import JobFolder, Jobs, Status
 from tests.unit.api.running import Running, state
 from tests.unit.api.test_jobs import nap
 
@@ -188,7 +188,7 @@ def test_over_http(another: Callable[..., Running], silent: int) -> None:
         client.post(f"/v1/jobs/{second}/cancel").raise_for_status()
         third = ask(client)
         os.kill(Jobs(api.home).record(third)["pid"], signal.SIGKILL)
-        while Jobs(api.home).record(third)["status"] == "running":
+        while Status(Jobs(api.home).record(third)["status"]).alive:
             time.sleep(0.1)
         assert ask(client) not in (first, second, third)
         # What is asked for with POST is done each time.
