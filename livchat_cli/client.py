@@ -14,6 +14,7 @@ print(client.wait(job["id"]))
 from __future__ import annotations
 
 import contextlib
+import contextlib
 import importlib
 import shutil
 import time
@@ -71,7 +72,9 @@ class Client:
         try:
             return self.wait(job["id"], listener)
         except KeyboardInterrupt:
-            self.jobs.cancel(job["id"])
+            # It may have ended at this very moment.
+            with contextlib.suppress(LivchatError):
+                self.jobs.cancel(job["id"])
             return self.wait(job["id"], listener)
 
     def look(self, operation: Operation, values: Mapping[str, Any]) -> Any:

@@ -61,10 +61,9 @@ class Deliveries:
             return
         told = ("id", "operation", "effect", "servers", "principal", "request_id", "status", "error")
         event = {"id": f"{folder.id}.{name}", "event": name, "time": now(), "job": {key: record[key] for key in told}}
-        wanted = self._wanted(name)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, LivchatError):
             self._audit(event, "success" if name == operation.event else "failed")
-        if wanted:
+        if wanted := self._wanted(name):
             folder.replace(FILE, {"event": event, "wanted": wanted})
 
     def report(self, name: str, report: Mapping[str, Any]) -> int:
@@ -122,7 +121,8 @@ class Deliveries:
             if problem and again:
                 left.append({**one, "tries": one["tries"] + 1, "due": time.time() + WAITS[one["tries"]]})
             elif problem:
-                self._audit({**content["event"], "to": one["to"], "problem": problem}, "failed")
+                with contextlib.suppress(OSError, LivchatError):
+                    self._audit({**content["event"], "to": one["to"], "problem": problem}, "failed")
         if left:
             folder.replace(FILE, {**content, "wanted": left})
         else:

@@ -42,8 +42,8 @@ CREATIONS_KEPT = datetime.timedelta(hours=1)
 UNTOLD = "untold"
 # How often a job that is followed is looked at, in seconds.
 _INTERVAL = 0.1
-# A cancelled job asks Ansible to end, and kills what is left after two seconds.
-_CANCEL_PATIENCE = 10.0
+# Seconds. A cancelled job asks Ansible to end, and kills what is left after two; what then lives is killed here.
+_CANCEL_PATIENCE = 4.0
 
 
 class Status(StrEnum):
@@ -266,14 +266,16 @@ class Jobs:
         if not Status(record["status"]).alive:
             message = f"job {job_id} ended already: it is {record['status']}"
             raise LivchatError("JOB_ENDED", message, {"job": job_id, "status": record["status"]})
-        pid = int(record["pid"])
-        # The number may be another process' by now; only one that lives with the job's name is the job's.
-        if pid in processes.of_job(job_id):
-            processes.send(pid, signal.SIGTERM)
-        deadline = time.monotonic() + _CANCEL_PATIENCE
-        while folder.lives() and time.monotonic() < deadline:
+        asked, deadline = False, time.monotonic() + _CANCEL_PATIENCE
+        # Once it has ended for others its process may live on for minutes: it tells those who wanted to know.
+        while Status((record := self.record(job_id))["status"]).alive and time.monotonic() < deadline:
+            # For a moment it has no process yet. The number may be another's by now; only one that lives with the job's
+            # name is the job's.
+            if not asked and (pid := record.get("pid")) in processes.of_job(job_id):
+                processes.send(pid, signal.SIGTERM)
+                asked = True
             time.sleep(_INTERVAL)
-        if folder.lives():
+        if Status(record["status"]).alive:
             processes.end(job_id)
         record = self.record(job_id)
         if record["status"] == Status.KILLED:

@@ -68,13 +68,14 @@ class Worker:
         status = Status.CANCELLED if cancelled else Status.FAILED if error else Status.SUCCESSFUL
         event = {"status": status, "finished_at": now(), "error": error.to_dict() if error else None}
         deliveries = Deliveries(self._home)
-        # Before the job is over for others: a process that is killed between the two tells them all the same.
-        with contextlib.suppress(OSError):
+        # Before the job is over for others: a process that is killed between the two tells them all the same. Settings
+        # or a log that are damaged change nothing of how it ended.
+        with contextlib.suppress(OSError, LivchatError):
             deliveries.prepare(self._folder, {**self._folder.record(), **event}, self._operation)
         # Where there is no room even for this, whoever looks sees that (`Jobs.record`).
         with contextlib.suppress(OSError):
             self._folder.update(**event)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, LivchatError):
             self._jobs.forget_old()
             deliveries.send()
 

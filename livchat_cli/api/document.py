@@ -300,9 +300,18 @@ def _header(text: str) -> Schema:
 def _parameter(name: str, place: str, schema: Mapping[str, Any], required: bool | None = None) -> Schema:
     said = {key: value for key, value in _clean(schema).items() if key != "examples"}
     text = said.pop("description", "")
-    return {"name": name, "in": place, "required": place == "path" if required is None else required} | (
-        {"description": text, "schema": said} if text else {"schema": said}
-    )
+    examples = schema.get("examples") or schema.get("items", {}).get("examples") or [None]
+    found: Schema = {"name": name, "in": place, "required": place == "path" if required is None else required}
+    if text:
+        found["description"] = text
+    if (example := _fitting(said, examples[0])) is not None:
+        found["example"] = example
+    return {**found, "schema": said}
+
+
+def _fitting(schema: Mapping[str, Any], example: Any) -> Any:
+    """The example; of a list that the path says once its first."""
+    return example[0] if isinstance(example, list) and routes.kind(schema) != "array" else example
 
 
 def _single(schema: Schema) -> Schema:

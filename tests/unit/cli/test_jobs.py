@@ -127,15 +127,55 @@ def test_cancelling_ends_all_of_a_job(tree: Tree, home: Path, moment: str) -> No
     wait(lambda: status(home, record) == moment)
     if moment == "running":
         wait(lambda: any("sleep" in line for line in running(record["id"])))
+    began = time.monotonic()
     done = Jobs(home).cancel(record["id"])
+    # The bound that users are promised.
+    assert time.monotonic() - began < 5
     assert done["status"] == "cancelled"
     assert done["error"]["code"] == "INTERRUPTED"
-    assert not running(record["id"])
+    # Its own process tells those who wanted to know, and is gone then.
+    assert not any("sleep" in line or "ansible" in line for line in running(record["id"]))
+    wait(lambda: not running(record["id"]), 10)
     with pytest.raises(LivchatError, match="ended already"):
         Jobs(home).cancel(record["id"])
     if blocker:
         assert status(home, blocker) == "running"
         Jobs(home).cancel(blocker["id"])
+
+
+def test_cancelling_waits_for_nobody_who_is_told(tree: Tree, home: Path) -> None:
+    home.mkdir(mode=0o700)
+    # Nobody listens there: it is tried again and again, for minutes.
+    (home / "config.yaml").write_text("webhooks:\n  urls: [http://127.0.0.1:9/]\n")
+    record = nap(tree, home, "one", seconds="600")
+    wait(lambda: any("sleep" in line for line in running(record["id"])))
+    began = time.monotonic()
+    assert Jobs(home).cancel(record["id"])["status"] == "cancelled"
+    assert time.monotonic() - began < 5
+    # Whoever tells is not ended with it.
+    time.sleep(1)
+    assert running(record["id"]) and (home / "jobs" / record["id"] / "deliveries.json").exists()
+    processes.end(record["id"])
+
+
+def test_a_job_that_has_no_process_yet_can_be_cancelled(home: Path) -> None:
+    folder = JobFolder.make(home / "jobs")
+    with folder.lock():
+        folder.update(operation="server.setup", status="waiting")
+        threading.Timer(0.5, lambda: folder.update(status="successful")).start()
+        assert Jobs(home).cancel(folder.id)["status"] == "successful"
+
+
+@pytest.mark.parametrize("damage", ["the audit log", "the settings"])
+def test_what_cannot_be_told_changes_nothing_of_how_it_ended(tree: Tree, home: Path, damage: str) -> None:
+    record = nap(tree, home, "one", seconds="3")
+    wait(lambda: any("sleep" in line for line in running(record["id"])))
+    if damage == "the audit log":
+        (home / "audit.jsonl").unlink(missing_ok=True)
+        (home / "audit.jsonl").mkdir()
+    else:
+        (home / "config.yaml").write_text("webhooks: [")
+    assert ended(home, record)["status"] == "successful"
 
 
 def test_a_job_that_takes_too_long_is_ended(tree: Tree, home: Path) -> None:
