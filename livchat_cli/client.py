@@ -14,7 +14,6 @@ print(client.wait(job["id"]))
 from __future__ import annotations
 
 import contextlib
-import contextlib
 import importlib
 import shutil
 import time
@@ -130,7 +129,7 @@ class Client:
                     folder.update(
                         operation=operation.name,
                         effect=operation.effect,
-                        servers=list(operation.servers(parameters)),
+                        servers=list(_touched(operation, parameters)),
                         parameters=redacted(given),
                         principal=self._principal.name,
                         token=self._principal.token,
@@ -181,6 +180,14 @@ class Client:
             self._principal.check(operation, operation.named_servers(parameters))
         operation.check_confirmed(parameters)
         return parameters
+
+
+def _touched(operation: Operation, parameters: Parameters) -> tuple[str, ...]:
+    """The servers that a job is about; of what reads none, since it changes none."""
+    if operation.effect is Effect.READ:
+        return ()
+    # A command takes no turn, and is about servers all the same.
+    return operation.servers(parameters) or operation.named_servers(parameters)
 
 
 def _function(place: str) -> Callable[..., Any]:

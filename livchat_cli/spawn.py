@@ -17,6 +17,7 @@ from livchat_cli.jobs import JobFolder
 collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils import _processes as processes  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._audit import REQUEST  # noqa: E402
 
 PASSWORD = "LIVCHAT_VAULT_PASSWORD"  # noqa: S105  # the variable's name
 
@@ -30,6 +31,7 @@ def start(home: Path, folder: JobFolder, lock: TextIO, request: Mapping[str, Any
         OSError: it could not be started.
     """
     environment = {**os.environ, "LIVCHAT_HOME": str(home), "LIVCHAT_ACTOR": actor, processes.VARIABLE: folder.id}
+    environment[REQUEST] = folder.record().get("request_id", "")
     # What the environment of a process says, others can read for as long as it lives.
     password = environment.pop(PASSWORD, None)
     process = subprocess.Popen(

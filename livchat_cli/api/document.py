@@ -79,7 +79,12 @@ def document() -> Schema:
                 "Error": {
                     "description": "What went wrong",
                     "headers": {"X-Request-ID": _header("Names the call, also in the audit log")},
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/APIError"}}},
+                    "content": {
+                        "application/json": {
+                            "schema": {"$ref": "#/components/schemas/APIError"},
+                            "example": _example(components["APIError"], components),
+                        }
+                    },
                 }
             },
             "parameters": {

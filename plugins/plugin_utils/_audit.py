@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ._home import Home
+from ._processes import VARIABLE
 
 FILE = "audit.jsonl"
 REDACTED = "(redacted)"
@@ -57,6 +58,16 @@ def actor() -> str:
         return str(os.getuid())
 
 
+# The environment's variable that says by which request, as a front door named it, a job was asked for.
+REQUEST = "LIVCHAT_REQUEST_ID"
+
+
+def _asked() -> dict[str, str]:
+    """The job, and the request that it was asked for by, of a process that is a job's."""
+    names = {"job": VARIABLE, "request_id": REQUEST}
+    return {name: os.environ[variable] for name, variable in names.items() if os.environ.get(variable)}
+
+
 class Audit:
     """The audit log of a home.
 
@@ -78,6 +89,7 @@ class Audit:
             "parameters": redacted(parameters),
             "outcome": outcome,
             "duration": round(duration, 3),
+            **_asked(),
             **redacted(more),
         }
         self._home.append(FILE, json.dumps(line, sort_keys=False, ensure_ascii=False))

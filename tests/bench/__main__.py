@@ -131,8 +131,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
     if given.what == "api":
-        for line in api.report():
-            print(line, flush=True)
+        try:
+            for line in api.report():
+                print(line, flush=True)
+        except api.MissedError:
+            return 1
         return 0
     lab = config.load()
     folder = lab.folder / "bench"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -206,6 +208,29 @@ def test_a_new_operation_is_behind_every_door_with_no_other_line_changed(tree: T
     assert "server.nap" in found["names"] and "Deixa servidores descansarem" in found["description"]
     assert "Let servers rest" in run(*tree.command("server", "--help"))
     assert "--apps" in run(*tree.command("server", "nap", "--help"))
+    for target, survey in (("awx", "awx/load.yml"), ("semaphore", "semaphore/project.json")):
+        folder = tmp_path / target
+        where = ("--to", str(folder), "--repository", "https://git.example.com/ops.git")
+        image = ("--image", "registry.example.com/livchat-ee:1") if target == "awx" else ()
+        run(*tree.command("export", target, *where, *image))
+        assert "livchat.setup.nap" in (folder / "server_nap.yml").read_text()
+        assert {"survey_target", "survey_apps"} <= set(re.findall(r"survey_\w+", (folder / survey).read_text()))
+        assert "server.nap" in (folder / survey).read_text()
+    bare = {"target": "prod", "apps": ["nap"], "variables": {}}
+    collections = {"ANSIBLE_COLLECTIONS_PATH": str(tree.path / "build" / "collections")}
+    command = [
+        sys.executable,
+        "-m",
+        "ansible",
+        "playbook",
+        "livchat.setup.nap",
+        "-i",
+        "localhost,",
+        "-e",
+        json.dumps(bare),
+    ]
+    done = subprocess.run(command, env={**os.environ, **collections}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "changed=1" in done.stdout, done.stdout + done.stderr
     rested = run(*tree.command("server", "nap", "prod", "--apps", "nap", "--yes", "--json"))
     assert json.loads(rested)["rested"] == "prod"
     with pytest.raises(LivchatError, match="no operation"):

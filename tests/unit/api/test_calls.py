@@ -253,6 +253,9 @@ def test_what_takes_long_is_a_job(api: Running) -> None:
     audited = [json.loads(line) for line in (api.home / "audit.jsonl").read_text().splitlines()]
     told = next(line for line in audited if line.get("job") == job["id"] and line["operation"] == "server.rested")
     assert (told["request_id"], told["job"], told["actor"]) == ("nap-1", job["id"], "token:admin")
+    # The run itself says it as well: exec, which tells nobody of its success, has only that.
+    (ran, *_) = (line for line in audited if line.get("job") == job["id"] and line["operation"] == "nap")
+    assert (ran["request_id"], ran["actor"]) == ("nap-1", "token:admin")
 
 
 def test_numbers_are_there_for_prometheus(api: Running) -> None:

@@ -84,6 +84,18 @@ def test_examples_fit_their_schemas(described: dict[str, Any]) -> None:
     assert checked > 30
 
 
+def test_what_has_to_be_given_in_an_address_has_an_example_that_fits(described: dict[str, Any]) -> None:
+    checked = 0
+    for path, method, one in each(described):
+        for parameter in one["parameters"]:
+            if parameter.get("required"):
+                assert "example" in parameter, (path, method, parameter["name"])
+            if "example" in parameter:
+                jsonschema.validate(parameter["example"], parameter["schema"], cls=jsonschema.Draft202012Validator)
+                checked += 1
+    assert checked > 40
+
+
 def test_a_later_operation_is_in_it_with_no_other_line_changed(tree: Tree, tmp_path: Path) -> None:
     program = "import json; from livchat_cli.api.document import document; print(json.dumps(document()))"
     printed = subprocess.run(

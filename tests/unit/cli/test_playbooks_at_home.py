@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Turns
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 
 from livchat_cli import collection
@@ -154,9 +155,10 @@ def test_tokens_are_made_kept_and_ended(play: Play, home: Path) -> None:
 
 
 def test_a_job_is_ended(play: Play, home: Path) -> None:
-    # It waits for its turn, which another one has: nothing of it runs yet.
-    job = Client(home).submit("server.setup", target=["s1"])["id"]
-    shown, changes = play("jobs.cancel", {"job": job})
+    with Turns(Home(str(home))).turn("another", "server.setup", ["s1"], print, lambda: False):
+        # It waits for its turn, which this one has: nothing of it runs yet.
+        job = Client(home).submit("server.setup", target=["s1"])["id"]
+        shown, changes = play("jobs.cancel", {"job": job})
     assert (shown["status"], changes) == ("cancelled", 1)
     assert Jobs(home).record(job)["status"] == "cancelled"
     assert "JOB_ENDED" in play("jobs.cancel", {"job": job})["msg"]
