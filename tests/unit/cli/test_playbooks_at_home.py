@@ -1,4 +1,4 @@
-"""What the doors answer at once, a bare `ansible-playbook` answers as well: the same, or an error in the same words."""
+"""What the doors answer at once, a bare `ansible-playbook` answers as well: the same, or the same error."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 from livchat_cli import collection
 from livchat_cli.access import Tokens
 from livchat_cli.client import Client
+from livchat_cli.errors import LivchatError
 from livchat_cli.jobs import JobFolder, Jobs, Status
 from livchat_cli.operations import OPERATIONS, get
 from tests.unit.api.running import PASSWORD, state
@@ -117,23 +118,30 @@ def test_the_same_answer(play: Play, home: Path, operation: str, typed: dict[str
 
 
 @pytest.mark.parametrize(
-    ("operation", "typed", "code"),
+    ("operation", "typed", "given", "code"),
     [
-        ("catalog.show", {"app": "../../etc/passwd"}, "APP_UNKNOWN"),
-        ("catalog.order", {"apps": "$(id)"}, "REQUEST_INVALID"),
-        ("deployments.list", {"status": "done"}, "INPUT_INVALID"),
-        ("deployments.list", {"limit": "1000"}, "INPUT_INVALID"),
-        ("deployments.list", {"before": "nothing"}, "DEPLOYMENT_UNKNOWN"),
-        ("jobs.list", {"status": "done"}, "INPUT_INVALID"),
-        ("jobs.show", {"job": "20260102T030405-ffffff"}, "JOB_UNKNOWN"),
-        ("jobs.log", {"job": "../../state.json"}, "INPUT_INVALID"),
-        ("token.create", {"name": "CI"}, "INPUT_INVALID"),
-        ("token.revoke", {"token": "00000000"}, "TOKEN_UNKNOWN"),
+        ("catalog.list", {"category": "x y"}, {}, "INPUT_INVALID"),
+        ("catalog.show", {"app": "../../etc/passwd"}, {}, "INPUT_INVALID"),
+        ("catalog.show", {"app": "nothing"}, {}, "APP_UNKNOWN"),
+        ("deployments.list", {"server": "$(id)"}, {}, "INPUT_INVALID"),
+        ("deployments.list", {"status": "done"}, {"status": ["done"]}, "INPUT_INVALID"),
+        ("deployments.list", {"limit": "1000"}, {}, "INPUT_INVALID"),
+        ("deployments.list", {"before": "nothing"}, {}, "DEPLOYMENT_UNKNOWN"),
+        ("secrets.list", {"below": "../../etc"}, {}, "INPUT_INVALID"),
+        ("jobs.list", {"status": "done"}, {"status": ["done"]}, "INPUT_INVALID"),
+        ("jobs.show", {"job": "20260102T030405-ffffff"}, {}, "JOB_UNKNOWN"),
+        ("jobs.log", {"job": "../../state.json"}, {}, "INPUT_INVALID"),
+        ("token.create", {"name": "CI"}, {}, "INPUT_INVALID"),
+        ("token.revoke", {"token": "00000000"}, {}, "TOKEN_UNKNOWN"),
     ],
 )
-def test_what_is_wrong_is_said(play: Play, operation: str, typed: dict[str, str], code: str) -> None:
-    failed = play(operation, typed)
-    assert code in failed["msg"], failed
+def test_what_is_wrong_is_the_same_error(  # noqa: PLR0917  # pytest passes them by name
+    play: Play, home: Path, operation: str, typed: dict[str, str], given: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(LivchatError) as door:
+        Client(home).perform(get(operation), {**typed, **given})
+    assert door.value.code == code
+    assert code in play(operation, typed)["msg"]
 
 
 def test_tokens_are_made_kept_and_ended(play: Play, home: Path) -> None:
