@@ -1,4 +1,4 @@
-"""A run is killed at random moments of every operation; the next run finishes the job, and nothing is left.
+"""A run is killed or cancelled at random moments of every operation; the next run finishes the job, nothing is left.
 
 A run is a job with processes of its own: who only kills the command that asked for it kills nothing.
 
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault
 from cloudflare import Cloudflare
 from hcloud import Client
 
-from livchat_cli.jobs import JobFolder
+from livchat_cli.errors import LivchatError
+from livchat_cli.jobs import JobFolder, Jobs
 from tests.e2e.canaries import canaries, on_server
 from tests.e2e.conftest import connect
 from tests.e2e.https import get
@@ -37,6 +39,8 @@ from tests.lab.config import LabConfig
 
 SERVER = "killed"
 KILLS = 5
+# Seconds within which a job that is cancelled has ended.
+CANCELLED_WITHIN = 5
 # What each takes, in seconds, on a machine of two cores: moments are drawn from it. Setups and deploys go on where the
 # one before was killed, and so come to the end.
 CREATION, SETUP, DEPLOY, REMOVAL, DESTRUCTION = 5, 25, 40, 8, 4
@@ -73,17 +77,23 @@ def kill_often(story: Story, moments: random.Random, longest: float, *arguments:
     """Kills a command's runs KILLS times. Where one came to its end before, the moments after that come earlier."""
     killed = 0
     while killed < KILLS:
-        if kill(story, moments.uniform(0.3, longest), killed % 2 == 0, *arguments):
+        if kill(story, moments.uniform(0.3, longest), list(Way)[killed % len(Way)], *arguments):
             killed += 1
         else:
             longest = max(1, longest / 2)
 
 
-def kill(story: Story, after: float, whole: bool, *arguments: str) -> bool:
-    """Runs a command and kills it with its job: all processes at once, or only the first, which the others outlive.
+class Way(StrEnum):
+    """How a job is interrupted."""
 
-    Whether it was killed: it may have ended before.
-    """
+    ALL = "all of its processes killed"
+    # Which the others outlive.
+    FIRST = "its first process killed"
+    CANCEL = "cancelled"
+
+
+def kill(story: Story, after: float, way: Way, *arguments: str) -> bool:
+    """Runs a command and interrupts its job. Whether it was interrupted: it may have ended before."""
     began = time.monotonic()
     before = set(jobs(story))
     process = story.start(*arguments)
@@ -94,14 +104,27 @@ def kill(story: Story, after: float, whole: bool, *arguments: str) -> bool:
         process.kill()
         process.wait()
         for job in set(jobs(story)) - before:
-            if whole:
+            if way is Way.ALL:
                 processes.end(job)
+            elif way is Way.CANCEL:
+                cancel(story, job)
             elif pid := JobFolder(story.home / "jobs", job).record().get("pid"):
                 processes.send(pid, signal.SIGKILL)
     process.communicate()
-    what = "it had ended" if process.returncode >= 0 else f"killed {'all of it' if whole else 'its first process'}"
+    what = "it had ended" if process.returncode >= 0 else way
     print(f"{' '.join(arguments)}: {what} after {time.monotonic() - began:.1f} s")
     return process.returncode < 0
+
+
+def cancel(story: Story, job: str) -> None:
+    began = time.monotonic()
+    # It may have ended just now.
+    with contextlib.suppress(LivchatError):
+        Jobs(story.home).cancel(job)
+        assert time.monotonic() - began < CANCELLED_WITHIN
+        assert not [
+            one for one in processes.of_job(job) if one != JobFolder(story.home / "jobs", job).record().get("pid")
+        ]
 
 
 def jobs(story: Story) -> list[str]:
@@ -133,7 +156,7 @@ def check_home(story: Story) -> None:
     assert not [path for path in story.home.rglob("*") if path.suffix == ".tmp" or path.name == "extra-vars.json"]
     assert not list((story.home / "turns").glob("*"))
     told = {path.parent.name: json.loads(path.read_text())["status"] for path in story.home.glob("jobs/*/job.json")}
-    assert set(told.values()) <= {"successful", "failed", "killed"}, told
+    assert set(told.values()) <= {"successful", "failed", "killed", "cancelled"}, told
     # Who asked is told before a job's first process has quite ended.
     deadline = time.monotonic() + 10
     while (left := [job for job in told if processes.of_job(job)]) and time.monotonic() < deadline:
@@ -215,7 +238,16 @@ def test_a_disk_that_is_full(small: Story, moments: random.Random) -> None:
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_creation(story: Story, moments: random.Random, number: int) -> None:
     domain = f"{SERVER}.{story.lab.zone}"
-    kill(story, moments.uniform(0, CREATION), number % 2 == 0, "server", "create", SERVER, "--domain", domain)
+    kill(
+        story,
+        moments.uniform(0, CREATION),
+        list(Way)[number % len(Way)],
+        "server",
+        "create",
+        SERVER,
+        "--domain",
+        domain,
+    )
     created = story.create(SERVER)
     (ran,) = story.run("exec", "--target", SERVER, "--", "true")
     assert ran["rc"] == 0
