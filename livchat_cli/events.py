@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
 REDACTED = "(redacted)"
 # What is a secret wherever it stands, though no vault holds it: our keys for programs, and private keys.
@@ -70,7 +72,8 @@ class Redactor:
     """Takes known secrets, and what looks like one of ours, out of texts, however deep they stand."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        wanted = sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True)
+        known = {form for one in secrets if len(one) >= _SHORTEST for form in forms(one)}
+        wanted = sorted(known, key=len, reverse=True)
         self._pattern = re.compile("|".join([_SHAPES, *map(re.escape, wanted)]))
 
     def __call__(self, value: Any) -> Any:
@@ -79,5 +82,18 @@ class Redactor:
         if isinstance(value, dict):
             return {key: self(one) for key, one in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self(one) for one in value]
+            return (
+                self._lines(value) if value and all(isinstance(one, str) for one in value) else list(map(self, value))
+            )
         return value
+
+    def _lines(self, lines: Sequence[str]) -> list[str]:
+        """A private key has several lines; where none goes over their ends, they stay what they are."""
+        each = [self(one) for one in lines]
+        whole: str = self("\n".join(lines))
+        return each if whole == "\n".join(each) else whole.split("\n")
+
+
+def forms(secret: str) -> set[str]:
+    """The secret as it is, in JSON within a text, and in an address."""
+    return {secret, json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")}

@@ -147,7 +147,9 @@ class Operation:
             raise LivchatError("CONFIRMATION_MISMATCH", message, {"field": "confirm_name", "name": wanted})
 
     def deletes_data(self, parameters: Parameters) -> bool:
-        """Whether data is gone for good once it is done."""
+        """Whether data is gone for good once it is done: what others made as well, when it is taken over."""
+        if getattr(parameters, "adopt", False):
+            return True
         return self.effect is Effect.DESTROY and (not self.drops or bool(getattr(parameters, self.drops)))
 
     def servers(self, parameters: Parameters) -> tuple[str, ...]:

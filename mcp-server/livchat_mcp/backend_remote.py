@@ -21,6 +21,8 @@ from livchat_mcp.backend import Index
 _TIMEOUT = (5, 30)
 # A list comes in pages of this many, and not more than so many pages are asked for.
 _PAGE, _PAGES = 500, 20
+# Errors of an API that will be there again.
+_PASSING = ("API_UNREACHABLE", "API_ERROR", "RATE_LIMITED", "API_BUSY", "STREAMS_LIMITED")
 
 
 class RemoteBackend:
@@ -88,6 +90,11 @@ class RemoteBackend:
             except (requests.RequestException, ValueError):
                 # It was cut off: the next one goes on where this one was.
                 time.sleep(1)
+            except LivchatError as error:
+                # It restarts, or is asked too much: the job goes on all the same.
+                if error.code not in _PASSING:
+                    raise
+                time.sleep(error.retry_after or 1)
 
     def show(self, job_id: str) -> dict[str, Any]:
         record: dict[str, Any] = self._ask(get("jobs.show"), {"job": job_id}, "").json()

@@ -242,7 +242,7 @@ def _name(call: Call) -> str:
     """What to type: the servers' names; for what concerns no server, what the operation wants repeated."""
     operation: Operation = call.operation
     servers = operation.servers(call.parameters)
-    return ", ".join(servers) if servers else str(getattr(call.parameters, operation.confirm or "", operation.name))
+    return ", ".join(servers) if servers else str(getattr(call.parameters, operation.confirm or "name", operation.name))
 
 
 def _title(application: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ from livchat_mcp.approval import Asked, Confirmation, Person
 from livchat_mcp.backend import Backend
 from livchat_mcp.blast import LISTS, Planner
 from livchat_mcp.clean import Cleaner
-from livchat_mcp.errors import ToolError, failure
+from livchat_mcp.errors import ToolError, advice, failure
 from livchat_mcp.options import Options
 from livchat_mcp.plans import LIFETIME, Plans
 from livchat_mcp.progress import Steps
@@ -154,6 +154,8 @@ class Calls:
         operation = call.operation
         if operation.index and not call.live:
             return await self._indexed(call)
+        if self._options.no_destructive and operation.deletes_data(call.parameters):
+            raise LivchatError("ACCESS_FORBIDDEN", self._texts("no_destructive"))
         await self._thread(self._backend.check, operation, call.confirmed())
         values = dict(call.values)
         # What others made is as good as destroyed when it is replaced.
@@ -168,7 +170,7 @@ class Calls:
             values["lines"] = present.lines_wanted(call)
         if operation.name == "jobs.log":
             values["lines"] = min(present.MOST_LINES, int(getattr(call.parameters, "lines", present.MOST_LINES)))
-            values |= {"skip": int(call.cursor)} if call.cursor.isdigit() else {}
+            values |= {"skip": int(call.cursor)} if call.cursor else {}
         steps = Steps(context.session, self._texts, lambda text: self._clean.text(text, _sensitive(call)))
         if operation.function:
             return await self._call(call, values, steps, account)
@@ -206,10 +208,15 @@ class Calls:
     async def _follow(self, operation: Operation, job: str, steps: Steps, call: Call, account: Account) -> Reply:
         # What went before, such as looking at the servers once more, took of the same time.
         patience = max(LEAST_PATIENCE, PATIENCE - (time.monotonic() - account.began))
-        if not await Watch(self._backend, job).ended(patience, steps):
+        try:
+            ended = await Watch(self._backend, job).ended(patience, steps)
+            record = await self._thread(self._backend.show, job) if ended else {}
+        except LivchatError:
+            # Whatever became of the way to it, the job is there: to begin it again would do its work twice.
+            record = {}
+        if not record:
             account.outcome = "running"
             return Reply("andando", job=job, hints=[self._texts("running", job=job)])
-        record = await self._thread(self._backend.show, job)
         try:
             result = result_of(record)
         except LivchatError as error:
@@ -228,12 +235,18 @@ class Calls:
         if Status(record["status"]).alive:
             shown |= {"passos": steps.last(8)} if call.wait else {}
             return Reply("andando", result=shown, job=job, hints=[self._texts("running", job=job)])
-        found = present.present(record["operation"], self._clean(record.get("result")), None, self._texts)
-        if record.get("error"):
-            shown["error"] = present.failed(record["error"])
-        if found.items is not None:
-            return Reply(items=found.items, result=present.marked(shown), job=job)
-        return Reply(result={**present.marked(self._clean(shown)), "result": found.result}, job=job)
+        try:
+            result_of(record)
+        except LivchatError as error:
+            if call.wait:
+                # Who waited for it is told as if the call that began it had come back with it.
+                raise ToolError(error, job=job) from None
+            shown["error"] = present.failed(error.to_dict())
+            return Reply(result=present.marked(self._clean(shown)), job=job, hints=[advice(error, self._texts, job)])
+        found = present.result_of_job({**record, "result": self._clean(record.get("result"))}, self._texts)
+        if isinstance(found, list):
+            return Reply(items=found, result=present.marked(shown), job=job)
+        return Reply(result={**present.marked(self._clean(shown)), "result": found}, job=job)
 
     # --- plans and their approval
     async def _planned(

@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
-from livchat_cli.events import Redactor
+from livchat_cli.events import Redactor, forms
 
 # Colours and cursor movements of terminals; whole, so that no rest of them stays.
 _ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -52,12 +51,15 @@ class Cleaner:
         # In all of it at once: a vault holds thousands, and hardly ever one of them is there.
         whole = json.dumps(value, ensure_ascii=False, default=str)
         known = (*map(_forms, also), *_all_forms(self._secrets()))
-        found = {form for forms in known for form, needle in forms if needle in whole}
+        found = {form for each in known for form, needle in each if needle in whole}
         return _each(value, Redactor(found))
 
 
 def _each(value: Any, work: Callable[[str], str]) -> Any:
-    """The value with each of its texts changed, keys of mappings included."""
+    """The value with each of its texts changed, keys of mappings included; lines together, where they are lines."""
+    if isinstance(value, (list, tuple)) and value and all(type(one) is str for one in value):
+        each, whole = [work(one) for one in value], work("\n".join(value))
+        return each if whole == "\n".join(each) else whole.split("\n")
     if isinstance(value, str):
         return type(value)(work(value)) if isinstance(value, Foreign) else work(value)
     if isinstance(value, dict):
@@ -73,9 +75,8 @@ def _all_forms(secrets: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], .
 
 
 def _forms(secret: str) -> tuple[tuple[str, str], ...]:
-    """The secret as it is, in an address, and in JSON within a text; each with how it looks in JSON."""
-    forms = {secret, quote(secret, safe=""), _quoted(secret)} if secret else set()
-    return tuple((one, _quoted(one)) for one in forms)
+    """The forms of the secret, each with how it looks in JSON."""
+    return tuple((one, _quoted(one)) for one in forms(secret)) if secret else ()
 
 
 def _quoted(text: str) -> str:

@@ -47,10 +47,11 @@ def failure(error: LivchatError, texts: Texts, clean: Cleaner, also: tuple[str, 
         "details": {**details, **({"job": job} if job else {})},
         "retry_after": error.retry_after,
     }
-    return error_result(shown, _advice(error, texts, job), texts)
+    return error_result(shown, advice(error, texts, job), texts)
 
 
-def _advice(error: LivchatError, texts: Texts, job: str) -> str:
+def advice(error: LivchatError, texts: Texts, job: str) -> str:
+    """What to do next, for a model."""
     if isinstance(error, ToolError) and error.advice:
         return error.advice
     key = _NEXT.get(error.code) or next((one for ending, one in _ENDINGS.items() if error.code.endswith(ending)), "")

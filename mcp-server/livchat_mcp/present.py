@@ -47,6 +47,14 @@ def marked(value: Any) -> Any:
     return value
 
 
+def result_of_job(record: Mapping[str, Any], texts: Texts) -> Any:
+    """What a job of any operation gave; nothing where it has not, or not yet."""
+    if record.get("result") is None:
+        return None
+    reply = present(record["operation"], record["result"], None, texts)
+    return reply.result if reply.items is None else reply.items
+
+
 def failed(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The error of a job, which may quote what a server printed, be it in a single line."""
     if not error:

@@ -176,11 +176,10 @@ class Resources:
             return await self._read("catalog.show", {"app": names["app"]})
         if path.startswith("trabalhos"):
             record = await self._read("jobs.show", {"job": names["job"]})
-            shown = present.present(record["operation"], record.get("result"), None, self._texts)
             return {
                 **present.job(record),
                 "error": present.failed(record.get("error")),
-                "result": shown.result or shown.items,
+                "result": present.result_of_job(record, self._texts),
             }
         name = names["servidor"]
         index = await anyio.to_thread.run_sync(self._backend.index, {name})

@@ -178,6 +178,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "apaga dados, e só uma pessoa pode aprovar: este cliente não sabe perguntar a ela",
         "it deletes data, and only a person may approve that: this client cannot ask one",
     ),
+    "no_destructive": (
+        "este gateway não faz o que destrói (--no-destructive)",
+        "this gateway does nothing that destroys (--no-destructive)",
+    ),
     "internal": ("defeito do livchat-mcp ({kind})", "a defect of livchat-mcp ({kind})"),
     "next_plan": ("chame de novo sem plano para receber um novo", "call again without plano to get a new one"),
     "next_approval": (

@@ -23,8 +23,10 @@ LARGEST = 64 * 1024
 # Arguments that the gateway adds, with what they must look like.
 _PATTERNS = {
     "plano": re.compile(r"plano_[A-Za-z0-9_-]{22}"),
-    "cursor": re.compile(r"[0-9]{1,9}|[0-9T:.Z-]{20,40}~[0-9]{1,9}"),
+    "cursor": re.compile(r"[0-9]{1,9}"),
 }
+# That of a log of an application goes by time.
+_LOG_CURSOR = re.compile(r"[0-9T:.Z-]{20,40}~[0-9]{1,9}")
 # Parameters by which there is less to show, the first that an operation has being the best to use.
 _NARROWING = ("service", "lines", "limit", "status", "category", "app", "target", "name")
 _FLAGS = ("ao_vivo", "aguardar")
@@ -141,7 +143,8 @@ class Tool:
         given = dict(arguments)
         own = {name: given.pop(name) for name in self.own if name in given}
         operation = self._chosen(own)
-        for name, pattern in _PATTERNS.items():
+        patterns = _PATTERNS | ({"cursor": _LOG_CURSOR} if operation.name == "logs" else {})
+        for name, pattern in patterns.items():
             if name in own and not (isinstance(own[name], str) and pattern.fullmatch(own[name])):
                 raise self._wrong(name)
         for name in _FLAGS:

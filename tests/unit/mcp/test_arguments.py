@@ -131,6 +131,8 @@ def test_no_text_goes_anywhere_unless_its_pattern_allows_it(attack: str) -> None
         ("listar-servidores", {"acao": CANARY}),
         ("listar-servidores", {"acao": [CANARY]}),
         ("listar-servidores", {"cursor": CANARY}),
+        ("trabalhos", {"acao": "log", "job": "20260102T030405-a1b2c3", "cursor": "2026-01-02T03:04:05.000000001Z~5"}),
+        ("ver-logs", {"instance": "n8n", "target": "prod", "cursor": "5"}),
         ("listar-servidores", {"ao_vivo": CANARY}),
         ("listar-servidores", {"acao": "list", "name": CANARY}),
         ("destruir-servidor", {"name": "prod", "plano": CANARY}),

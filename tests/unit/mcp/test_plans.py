@@ -196,11 +196,24 @@ async def test_a_record_of_others_is_replaced_by_a_plan_only(home: Path) -> None
         assert said["plano"]["destroi"] == [
             "substitui o registro www.example.com A 198.51.100.1 (de outra pessoa, comentário: the site) por 192.0.2.1"
         ]
+        # What is theirs would be gone: no model decides that alone, unless the operator lets it.
+        refused = await client.call("configurar-dns", **given, adopt=True, plano=said["plano"]["id"])
+        assert code(refused) == "APPROVAL_REQUIRED" and scripted.done("dns.set") == []
+        allow(home)
         done = await client.call("configurar-dns", **given, adopt=True, plano=said["plano"]["id"])
         assert done["estado"] == "pronto"
         assert (await client.call("configurar-dns", **given))["estado"] == "pronto"
     assert scripted.done("dns.list") == [{"name": "www.example.com", "everything": True}] * 2
     assert len(scripted.done("dns.set")) == 2
+
+
+@pytest.mark.anyio
+async def test_what_others_made_is_not_replaced_where_nothing_is_destroyed(home: Path) -> None:
+    scripted = backend()
+    given = {"acao": "set", "name": "www.example.com", "type": "A", "value": "192.0.2.1"}
+    async with asker(gateway(home, scripted, Options(no_destructive=True))) as client:
+        assert code(await client.call("configurar-dns", **given, adopt=True)) == "ACCESS_FORBIDDEN"
+        assert (await client.call("configurar-dns", **given))["estado"] == "pronto"
 
 
 @pytest.mark.anyio

@@ -11,6 +11,9 @@ from urllib.parse import quote
 import pytest
 from mcp import types
 
+from livchat_cli.errors import LivchatError
+from livchat_cli.events import Redactor
+from livchat_cli.operations import OPERATIONS
 from livchat_mcp import calls
 from livchat_mcp.backend import Index
 from livchat_mcp.clean import Cleaner, visible
@@ -216,6 +219,53 @@ def test_keys_are_secrets_wherever_they_stand() -> None:
     pem = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE\n-----END OPENSSH PRIVATE KEY-----"
     cut = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ"
     assert clean([f"key {key}!", f"a\n{pem}\nb", cut]) == ["key (redacted)!", "a\n(redacted)\nb", "(redacted)"]
+
+
+def test_secrets_of_several_lines_and_in_other_forms_are_found() -> None:
+    pem = ["-----BEGIN PRIVATE KEY-----", "MIIEvQIBADANBgkqhkiG9w0BAQ", "-----END PRIVATE KEY-----"]
+    odd = 'pa"ss\\word1'
+    for work in (Cleaner(lambda: (odd,)), Redactor([odd])):
+        assert work({"lines": ["before", *pem, "after"]}) == {"lines": ["before", "(redacted)", "after"]}
+        assert work(["one", "two"]) == ["one", "two"]
+        assert work([f"msg: {json.dumps(odd)}"]) == ['msg: "(redacted)"']
+        assert work(f"https://x:{quote(odd, safe='')}@db") == "https://x:(redacted)@db"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("operation", [one.name for one in OPERATIONS if not one.function])
+async def test_a_job_that_gave_nothing_is_shown_whatever_it_was(home: Path, operation: str) -> None:
+    record = {"id": JOB, "operation": operation, "servers": [], "principal": "somebody", "result": None}
+    for status, problem in (
+        ("running", None),
+        ("killed", None),
+        ("failed", "JOB_TIMEOUT"),
+        ("cancelled", "INTERRUPTED"),
+    ):
+        error = LivchatError(problem, "ended").to_dict() if problem else None
+        backend = Scripted({"jobs.show": {**record, "status": status, "error": error}})
+        async with asker(gateway(home, backend)) as client:
+            said = await client.call("trabalhos", acao="show", job=JOB)
+            resource = (await client.client.read_resource(f"livchat://trabalhos/{JOB}")).contents[0]
+        assert said["resultado"]["status"] == status
+        assert said["proximo"], "a model is told how to go on"
+        if problem:
+            assert said["resultado"]["error"]["code"] == problem
+        if problem == "JOB_TIMEOUT":
+            assert "verifique antes" in said["proximo"]
+        assert isinstance(resource, types.TextResourceContents) and status in resource.text
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_a_job_that_fails_is_told_as_by_the_call_that_began_it(home: Path) -> None:
+    running = {"id": JOB, "operation": "exec", "status": "running", "servers": [], "error": None}
+    backend = Scripted({"jobs.show": running}, errors={"exec": LivchatError("JOB_TIMEOUT", "x" * 9000).to_dict()})
+    backend.started.append(("exec", {}, None))
+    async with asker(gateway(home, backend)) as client:
+        result = await client.client.call_tool("trabalhos", {"acao": "show", "job": JOB, "aguardar": True})
+    (block,) = result.content
+    assert result.is_error and isinstance(block, types.TextContent) and len(block.text) < LARGEST_ERROR
+    said = json.loads(block.text)
+    assert said["erro"]["code"] == "JOB_TIMEOUT" and "verifique antes" in said["proximo"]
 
 
 @pytest.mark.anyio
