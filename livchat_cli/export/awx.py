@@ -25,6 +25,8 @@ _TYPES = {
     Kind.NUMBER: "float",
     Kind.CHOICE: "multiplechoice",
 }
+# Whose limits are lengths.
+_TEXTS = (Kind.TEXT, Kind.LINES, Kind.SECRET)
 
 
 def files(choices: Choices) -> dict[str, str]:
@@ -79,6 +81,9 @@ def _question(question: Question) -> dict[str, Any]:
     if question.choices:
         written["choices"] = list(question.choices)
     limits = {"min": question.minimum, "max": question.maximum}
+    if question.required and question.kind in _TEXTS:
+        # An empty text is an answer to AWX's API, unless it is too short.
+        limits["min"] = question.minimum or 1
     return {**written, **{name: limit for name, limit in limits.items() if limit is not None}}
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from livchat_cli.export import wrappers
 from livchat_cli.operations import Effect, get
+from tests import awx_inventory
 from tests.e2e.conftest import SERVER
 from tests.e2e.elsewhere import Elsewhere
 from tests.e2e.foreign import machine
@@ -56,16 +57,9 @@ class Folder:
         return str(next(_errors(report))["code"])
 
     def inventory(self) -> str:
-        """What AWX makes of the inventory: a list that is fixed when a job starts."""
-        fixed = self._machine.folder / "fixed.json"
+        """What AWX makes of the inventory: fixed when a job starts."""
         listed = json.loads(self._machine.run("inventory", "-i", wrappers.INVENTORY, "--list", cwd=self.folder))
-        variables = listed.pop("_meta", {}).get("hostvars", {})
-        del listed["all"]
-        groups: dict[str, Any] = {
-            name: {"hosts": {host: {} for host in one.get("hosts", ())}} for name, one in listed.items()
-        }
-        fixed.write_text(json.dumps({"all": {"hosts": variables, "children": groups}}))
-        return str(fixed)
+        return str(awx_inventory.write(self._machine.folder / "hosts", listed))
 
 
 def _errors(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

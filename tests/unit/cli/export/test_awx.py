@@ -17,6 +17,7 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._vault import ENVIRO
 
 from livchat_cli.export import awx
 from livchat_cli.operations import Operation
+from tests import awx_inventory
 
 from .awx_stand_in import Controller
 from .conftest import CHOICES, EXPORTED, SECRETS, Ansible, changed
@@ -103,6 +104,9 @@ def test_awx_would_take_each_survey(operation: Operation) -> None:
         if question["type"] == "multiplechoice":
             assert question["choices"] and question.get("default", question["choices"][0]) in question["choices"]
         assert all(isinstance(question.get(limit, 0), int) for limit in ("min", "max"))
+        # AWX takes an empty text for the answer that it requires, but for one that is too short.
+        if question["required"] and kinds[question["type"]] is str and question["type"] != "multiplechoice":
+            assert question["min"] >= 1
 
 
 def test_awx_injects_what_the_collection_reads(folder: Path) -> None:
@@ -116,3 +120,13 @@ def test_awx_injects_what_the_collection_reads(folder: Path) -> None:
         fields = {field["id"] for field in one["inputs"]["fields"]}
         used = json.dumps(one["injectors"])
         assert all(f"{{{{ {name} }}}}" in used for name in fields)
+
+
+@pytest.mark.parametrize("hosts", [{}, {"prod": {"ansible_host": "203.0.113.7", "labels": ["a:b", "[c]"]}}], ids=len)
+def test_a_job_of_awx_reads_the_inventory_that_awx_gives_it(
+    folder: Path, tmp_path: Path, ansible: Ansible, hosts: dict[str, Any]
+) -> None:
+    given = {"all": {"children": ["managed"]}, "managed": {"hosts": list(hosts)}, "_meta": {"hostvars": hosts}}
+    program = awx_inventory.write(tmp_path / "hosts", given)
+    printed = ansible("inventory", "-i", str(program), "--list", cwd=folder, ANSIBLE_CONFIG=str(folder / "ansible.cfg"))
+    assert json.JSONDecoder().raw_decode(printed, printed.index("{"))[0]["_meta"]["hostvars"] == hosts
