@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import hmac
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from livchat_cli import collection
 from livchat_cli.errors import LivchatError
-from livchat_cli.operations import Operation, Scope
+from livchat_cli.operations import OPERATIONS, Operation, Scope
 
 if TYPE_CHECKING:
     from livchat_cli.parameters import NoParameters, OneToken, TokenCreate
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils._audit import actor  # noqa: E402
-from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import LOCK_PATIENCE, Home  # noqa: E402
 
 FILE = "tokens.json"
 PREFIX = "livchat_key_"
@@ -39,6 +40,10 @@ IMPLIED = {
 }
 # The last use is written down at most this often, so that reading does not become writing. Seconds.
 SEEN_EVERY = 60
+# Seconds that a call waits to have it written down.
+_STAMP_PATIENCE = 0.2
+# Operations whose results may hold anything that is on a server.
+_COMMANDS = frozenset(one.name for one in OPERATIONS if one.scope is Scope.EXEC)
 _KEY = re.compile(rf"{PREFIX}([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
 Clock = Callable[[], datetime.datetime]
 
@@ -77,6 +82,8 @@ class Principal:
     # The token's identifier; names may come twice. With the hash of the secret it was shown with.
     token: str = ""
     digest: str = field(default="", repr=False)
+    # When the token ends; empty for never.
+    expires_at: str = ""
 
     def check(self, operation: Operation, servers: Iterable[str]) -> None:
         """Raises LivchatError ACCESS_FORBIDDEN unless the operation, on these servers, is within what it may do.
@@ -100,8 +107,9 @@ class Principal:
         return (job["principal"], job.get("token")) == (self.name, self.token)
 
     def sees(self, job: Mapping[str, Any]) -> bool:
-        """Whether a job is its own, or about nothing but its servers."""
-        return self.owns(job) or self._covers(job["servers"])
+        """Whether a job is its own, or about nothing but its servers; of a command that others ran, what it takes."""
+        commands = Scope.EXEC not in self.scopes and job["operation"] in _COMMANDS
+        return self.owns(job) or (not commands and self._covers(job["servers"]))
 
     def _covers(self, servers: Iterable[str]) -> bool:
         """Whether these are among its servers; none named may be any."""
@@ -118,11 +126,14 @@ class Principal:
             return
         self.check(operation, job["servers"])
         if not self.sees(job):
-            message = f"{operation.name}: this token is limited to servers, and the job may be about others"
+            message = f"{operation.name}: the job is of another, and about more than this token may know"
             raise LivchatError("ACCESS_FORBIDDEN", message, {"operation": operation.name, "job": job["id"]})
 
-    def check_grants(self, scopes: Iterable[str], servers: Iterable[str]) -> None:
-        """Raises LivchatError ACCESS_FORBIDDEN unless it may itself do all that a token with these may."""
+    def check_grants(self, scopes: Iterable[str], servers: Iterable[str], expires_at: str | None) -> None:
+        """Raises LivchatError ACCESS_FORBIDDEN unless it may itself do all that a token with these may, for as long."""
+        if self.expires_at and not (expires_at and expires_at <= self.expires_at):
+            message = f"this token ends at {self.expires_at}, and can let nobody in for longer: give days"
+            raise LivchatError("ACCESS_FORBIDDEN", message, {"expires_at": self.expires_at})
         granted = {scope for one in scopes for scope in IMPLIED[Scope(one)]}
         if more := granted - self.scopes:
             message = f"a token can give no scope that it has not itself: {', '.join(sorted(more))}"
@@ -149,6 +160,8 @@ class Tokens:
         self._home = Home(str(home))
         self._clock = clock
         self._read: tuple[tuple[int, int], dict[str, Token]] | None = None
+        # When each was last seen, also where that could not be written down.
+        self._seen: dict[str, datetime.datetime] = {}
 
     def create(
         self, name: str, scopes: Iterable[str], servers: Iterable[str] = (), days: int | None = None
@@ -163,10 +176,14 @@ class Tokens:
             scopes=tuple(sorted(set(scopes))),
             servers=tuple(sorted(set(servers))),
             created_at=_text(moment),
-            expires_at=_text(moment + datetime.timedelta(days=days)) if days else None,
+            expires_at=self.end(days),
         )
         self._change(lambda known: known.__setitem__(token.id, token))
         return token, f"{PREFIX}{token.id}_{secret}"
+
+    def end(self, days: int | None) -> str | None:
+        """When a token ends that is made now for so many days."""
+        return _text(self._clock() + datetime.timedelta(days=days)) if days else None
 
     def all(self) -> list[Token]:
         return sorted(self._load().values(), key=lambda one: (one.created_at, one.id))
@@ -178,10 +195,18 @@ class Tokens:
         return found
 
     def rotate(self, token_id: str) -> tuple[Token, str]:
-        """The same token with a new secret, and the new key; the old one ends at once."""
-        secret = secrets.token_urlsafe(32)
-        token = replace(self.get(token_id), digest=_digest(secret), last_used_at=None)
+        """The same token with a new secret, and the new key; the old one ends at once.
+
+        Raises:
+            LivchatError: TOKEN_UNKNOWN; TOKEN_EXPIRED, since a new key does not put off its end.
+        """
+        known, secret = self.get(token_id), secrets.token_urlsafe(32)
+        if self._expired(known):
+            message = f"the token {known.name} expired at {known.expires_at}: make a new one"
+            raise LivchatError("TOKEN_EXPIRED", message, {"id": token_id})
+        token = replace(known, digest=_digest(secret), last_used_at=None)
         self._change(lambda known: known.__setitem__(token_id, token))
+        self._seen.pop(token_id, None)
         return token, f"{PREFIX}{token.id}_{secret}"
 
     def principal(self, key: str) -> Principal:
@@ -197,10 +222,12 @@ class Tokens:
         if not token or not right:
             raise LivchatError("ACCESS_DENIED", "the token is not valid: it is unknown, was revoked, or was rotated")
         if self._expired(token):
-            raise LivchatError("ACCESS_DENIED", f"the token {token.name} expired at {token.expires_at}: rotate it")
+            raise LivchatError("ACCESS_DENIED", f"the token {token.name} expired at {token.expires_at}: make a new one")
         self._used(token)
         allowed = frozenset(scope for one in token.scopes for scope in IMPLIED[Scope(one)])
-        return Principal(f"token:{token.name}", allowed, frozenset(token.servers), token.id, token.digest)
+        return Principal(
+            f"token:{token.name}", allowed, frozenset(token.servers), token.id, token.digest, token.expires_at or ""
+        )
 
     def holds(self, principal: Principal) -> bool:
         """Whether who asked a while ago may still: the token was neither revoked nor rotated, nor has it expired."""
@@ -212,10 +239,11 @@ class Tokens:
 
     def _used(self, token: Token) -> None:
         moment = self._clock()
-        if token.last_used_at and moment - datetime.datetime.fromisoformat(token.last_used_at) < datetime.timedelta(
-            seconds=SEEN_EVERY
-        ):
+        before = [datetime.datetime.fromisoformat(token.last_used_at)] if token.last_used_at else []
+        seen = max([*before, *([self._seen[token.id]] if token.id in self._seen else [])], default=None)
+        if seen and moment - seen < datetime.timedelta(seconds=SEEN_EVERY):
             return
+        self._seen[token.id] = moment
         used = replace(token, last_used_at=_text(moment))
 
         def note(known: dict[str, Token]) -> None:
@@ -223,7 +251,9 @@ class Tokens:
             if known.get(token.id) == token:
                 known[token.id] = used
 
-        self._change(note)
+        # Who may come in is no matter of a full disk, or of a lock that somebody holds.
+        with contextlib.suppress(LivchatError):
+            self._change(note, patience=_STAMP_PATIENCE, back_up=False)
 
     def get(self, token_id: str) -> Token:
         """The token. Raises LivchatError TOKEN_UNKNOWN."""
@@ -250,21 +280,24 @@ class Tokens:
         except (ValueError, TypeError, KeyError) as error:
             raise self._home.damaged(FILE, "it is no list of tokens", _tokens) from error
 
-    def _change(self, work: Callable[[dict[str, Token]], Any]) -> None:
-        with self._home.lock():
+    def _change(
+        self, work: Callable[[dict[str, Token]], Any], patience: float = LOCK_PATIENCE, back_up: bool = True
+    ) -> None:
+        with self._home.lock(patience):
             known = self._load()
             before = dict(known)
             work(known)
             if known != before:
                 listed = [asdict(one) for one in known.values()]
-                self._home.write(FILE, json.dumps(listed, indent=2) + "\n")
+                self._home.write(FILE, json.dumps(listed, indent=2) + "\n", back_up)
                 self._read = None
 
 
 def create_token(home: Path, parameters: TokenCreate, principal: Principal) -> dict[str, Any]:
     """The operation token.create: the only one that ever shows a key, beside token.rotate."""
-    principal.check_grants(parameters.scopes, parameters.servers)
-    token, key = Tokens(home).create(parameters.name, parameters.scopes, parameters.servers, parameters.days)
+    tokens = Tokens(home)
+    principal.check_grants(parameters.scopes, parameters.servers, tokens.end(parameters.days))
+    token, key = tokens.create(parameters.name, parameters.scopes, parameters.servers, parameters.days)
     return {**token.shown(), "key": key}
 
 
@@ -277,7 +310,7 @@ def rotate_token(home: Path, parameters: OneToken, principal: Principal) -> dict
     """The operation token.rotate. Who gets the new key must be let do all that it opens."""
     tokens = Tokens(home)
     known = tokens.get(parameters.token)
-    principal.check_grants(known.scopes, known.servers)
+    principal.check_grants(known.scopes, known.servers, known.expires_at)
     token, key = tokens.rotate(parameters.token)
     return {**token.shown(), "key": key}
 

@@ -96,7 +96,10 @@ class Client:
             shown = redacted(operation.extra_vars(parameters))
             duration = time.monotonic() - began
             audit = Audit(Home(str(self.home)))
-            more = {"actor": self._principal.name, **({"request_id": request_id} if request_id else {})}
+            more: dict[str, Any] = {"actor": self._principal.name}
+            more |= {"request_id": request_id} if request_id else {}
+            # What happened elsewhere changes nothing here.
+            more |= {"changed": []} if operation.target == "report" else {}
             audit.add(operation.name, "localhost", shown, outcome, duration, **more)
         return result
 

@@ -39,7 +39,7 @@ HOOK_TIMEOUT = 60
 
 
 # What stands in the audit log in a job's place.
-_NO_JOB: dict[str, Any] = {"id": None, "principal": None, "request_id": None, "error": None}
+_NO_JOB: dict[str, Any] = {"effect": "read", "id": None, "principal": None, "request_id": None, "error": None}
 
 
 class Deliveries:
@@ -200,6 +200,9 @@ class Deliveries:
     def _audit(self, event: Mapping[str, Any], outcome: str) -> None:
         job = event.get("job") or _NO_JOB | {"servers": [event["report"]["server"]]}
         more = {key: event[key] for key in ("to", "problem") if key in event}
+        if more or job["effect"] == "read":
+            # It tells of no change.
+            more["changed"] = []
         about = {"job": job["id"], "actor": job["principal"], "request_id": job["request_id"], **more}
         error = (job["error"] or {}).get("code")
         Audit(self._home).add(event["event"], ",".join(job["servers"]), {}, outcome, 0.0, error=error, **about)

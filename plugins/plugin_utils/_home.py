@@ -86,8 +86,10 @@ class Home:
             message = f"{self.file(name)} cannot be read: {error.strerror}"
             raise LivchatError("HOME_UNREADABLE", message, {"file": self.file(name)}) from error
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, text: str, back_up: bool = True) -> None:
         """Replaces a file at once: after a crash it holds the old text or the new, never a part.
+
+        What changes by itself all the time is no reason to `back_up`: it would push out what somebody may want back.
 
         Raises:
             LivchatError: HOME_UNWRITABLE, such as on a full disk; the file is as it was.
@@ -104,7 +106,7 @@ class Home:
                     handle.write(text)
                     handle.flush()
                     os.fsync(handle.fileno())
-                if os.path.exists(target):
+                if back_up and os.path.exists(target):
                     self._back_up(name)
                 os.replace(temporary, target)
             except BaseException:

@@ -93,6 +93,8 @@ def test_one_that_began_before_a_change_is_not(begun: Begun, status: str | None)
         ({"operation": "deploy", "changed": ["Apply the stack"]}, True),
         ({"operation": "token.create"}, True),
         ({"operation": "status", "changed": []}, False),
+        ({"operation": "webhooks.health", "changed": []}, False),
+        ({"operation": "job.failed", "job": "1", "changed": []}, False),
         ({"operation": "deploy", "changed": ["Apply the stack"], "check": True}, False),
         ("cut o", True),
     ],

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
 
 from livchat_cli.access import Principal, Tokens
 from livchat_cli.client import Client
@@ -88,8 +90,10 @@ def test_a_token_ends_by_time_by_revocation_and_by_rotation(tokens: Tokens, cloc
     clock.now += datetime.timedelta(days=1, seconds=-1)
     assert tokens.principal(ending_key).name == "token:short"
     clock.now += datetime.timedelta(seconds=1)
-    with pytest.raises(LivchatError, match="expired"):
+    with pytest.raises(LivchatError, match=r"expired at .* make a new one"):
         tokens.principal(ending_key)
+    with pytest.raises(LivchatError, match="TOKEN_EXPIRED"):
+        tokens.rotate(ending.id)
     token, old = tokens.create("ci", ["read"])
     rotated, new = tokens.rotate(token.id)
     assert rotated.id == token.id and new != old
@@ -153,8 +157,10 @@ def test_a_principal_stays_within_its_scopes_and_servers() -> None:
         limited.check(get("server.destroy"), ["one"])
 
 
-def record(servers: list[str], principal: str = "token:other", token: str = "0" * 8) -> dict[str, object]:
-    return {"id": "j1", "servers": servers, "principal": principal, "token": token}
+def record(
+    servers: list[str], principal: str = "token:other", token: str = "0" * 8, operation: str = "server.setup"
+) -> dict[str, object]:
+    return {"id": "j1", "operation": operation, "servers": servers, "principal": principal, "token": token}
 
 
 @pytest.mark.parametrize("operation", ["jobs.show", "jobs.cancel"])
@@ -190,7 +196,7 @@ def test_nobody_gives_what_they_have_not(  # noqa: PLR0917  # pytest passes them
 ) -> None:
     asker = tokens.principal(tokens.create("asker", scopes, servers)[1])
     with contextlib.nullcontext() if allowed else pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
-        asker.check_grants(given, on)
+        asker.check_grants(given, on, None)
 
 
 def test_an_administrator_cannot_rotate_a_token_that_may_do_more(tmp_path: Path) -> None:
@@ -206,3 +212,54 @@ def test_an_administrator_cannot_rotate_a_token_that_may_do_more(tmp_path: Path)
     assert {one.name for one in tokens.all()} == {"runner", "admin"}
     assert tokens.get(runner.id).digest == runner.digest
     assert admin.run("token.create", name="reader", scopes=["read"])["key"]
+
+
+def test_a_token_lets_nobody_in_for_longer_than_itself(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    lasting, _ = tokens.create("lasting", ["read"])
+    short = Client(tmp_path, tokens.principal(tokens.create("short", ["admin"], days=2)[1]))
+    for operation, values in (
+        ("token.create", {"name": "for-ever"}),
+        ("token.create", {"name": "longer", "days": 3}),
+        ("token.rotate", {"token": lasting.id}),
+    ):
+        with pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+            short.run(operation, **values)
+    assert short.run("token.create", name="shorter", days=1)["expires_at"]
+
+
+def test_what_a_command_found_is_for_who_may_run_commands(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    ran = record(["one"], operation="exec")
+    for scopes, seen in ((["read"], False), (["admin"], False), (["exec"], True)):
+        principal = tokens.principal(tokens.create("other", scopes)[1])
+        assert principal.sees(ran) is seen
+        assert principal.sees(record(["one"]))
+        for operation in ("jobs.show", "jobs.log"):
+            with contextlib.nullcontext() if seen else pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+                principal.check_job(get(operation), ran)
+    own = Principal("token:ci", frozenset({Scope.READ}), token="1" * 8)
+    own.check_job(get("jobs.show"), record(["one"], "token:ci", "1" * 8, "exec"))
+
+
+def test_who_comes_in_waits_for_no_disk_and_for_no_lock(
+    tokens: Tokens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    _token, key = tokens.create("ci", ["read"])
+    backups = sorted((tmp_path / "backups").rglob("*"))
+    tokens.principal(key)
+    assert sorted((tmp_path / "backups").rglob("*")) == backups, "that it was seen is nothing to have back"
+    clock.now += datetime.timedelta(hours=1)
+    with Home(str(tmp_path)).lock():
+        began = time.monotonic()
+        assert tokens.principal(key).name == "token:ci"
+        # The next call does not even try.
+        assert tokens.principal(key).name == "token:ci"
+        assert time.monotonic() - began < 2
+
+    def full(*_arguments: object) -> None:
+        raise LivchatError("HOME_UNWRITABLE", "no space left")
+
+    clock.now += datetime.timedelta(hours=1)
+    monkeypatch.setattr(Home, "write", full)
+    assert tokens.principal(key).name == "token:ci"
