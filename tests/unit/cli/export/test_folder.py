@@ -15,6 +15,7 @@ from ansible_builder._target_scripts import introspect
 from ansible_builder.ee_schema import validate_schema
 
 from livchat_cli.ansible_config import SETTINGS
+from livchat_cli.errors import LivchatError
 from livchat_cli.export import wrappers
 from livchat_cli.export.folder import export
 from livchat_cli.main import main
@@ -38,6 +39,27 @@ def test_a_second_export_changes_nothing_and_leaves_alone_what_is_the_teams(fold
     assert again["written"] == ["README.md"]
     assert not export("awx", folder, CHOICES, tmp_path / "home")["changed"]
     assert (folder / "settings.yml").read_text() == "dns: {zone: example.org}\n" and (folder / "own.yml").exists()
+
+
+@pytest.mark.parametrize("name", ["README.md", "ansible.cfg", "collections/requirements.yml", "schemas/status.json"])
+def test_what_somebody_else_wrote_is_neither_replaced_nor_removed(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "ops"
+    for one in (name, "schemas/own.json", "latin.yml"):
+        (folder / one).parent.mkdir(parents=True, exist_ok=True)
+        (folder / one).write_bytes(b"theirs \xe9")
+    with pytest.raises(LivchatError, match=name) as refused:
+        export("awx", folder, CHOICES, tmp_path / "home")
+    assert refused.value.code == "EXPORT_FAILED"
+    assert {str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file()} == {
+        name,
+        "schemas/own.json",
+        "latin.yml",
+    }
+    assert (folder / name).read_bytes() == b"theirs \xe9"
+    # Where nothing is in the way, what is theirs stays.
+    (folder / name).unlink()
+    export("awx", folder, CHOICES, tmp_path / "home")
+    assert (folder / "schemas" / "own.json").exists() and (folder / "latin.yml").exists()
 
 
 def test_settings_of_the_operator_go_along_without_what_is_this_machines(tmp_path: Path) -> None:
