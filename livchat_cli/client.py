@@ -118,7 +118,7 @@ class Client:
         """
         parameters = self._checked(operation, values)
         given = parameters.model_dump(mode="json", exclude_none=True)
-        with self._room(operation, parameters) as creates, writing(str(self.home)):
+        with self._servers(operation, parameters) as creates, self._processes(), writing(str(self.home)):
             notes = self.jobs.bury_dead()
             request = {
                 "operation": operation.name,
@@ -166,7 +166,15 @@ class Client:
                 listener(Progress(Kind(event["kind"]), event["host"], event["role"], event["task"], event["duration"]))
         return result_of(self.jobs.show(job_id))
 
-    def _room(self, operation: Operation, parameters: Parameters) -> contextlib.AbstractContextManager[int]:
+    def _processes(self) -> contextlib.AbstractContextManager[None]:
+        """Room for the job's own process, where that has a limit. Raises LivchatError RATE_LIMITED."""
+        if not self._principal.token:
+            return contextlib.nullcontext()
+        from livchat_cli import at_once  # noqa: PLC0415
+
+        return at_once.room(self.home, self._principal.token)
+
+    def _servers(self, operation: Operation, parameters: Parameters) -> contextlib.AbstractContextManager[int]:
         """How many new servers the job makes, where that has a limit. Raises LivchatError RATE_LIMITED."""
         if not operation.creates or not self._principal.token:
             return contextlib.nullcontext(0)

@@ -45,6 +45,7 @@ DEFAULTS: dict[str, t.Any] = {
     "api.calls_per_hour": 1000,
     "api.server_creations_per_hour": 5,
     "api.refusals_per_minute": 30,
+    "api.jobs_at_once": 20,
 }
 ALLOWED: dict[str, tuple[str, ...]] = {
     "general.default_provider": ("hetzner",),

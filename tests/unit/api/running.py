@@ -19,7 +19,12 @@ from tests.throwaway import Tree
 
 PASSWORD = "a master password of no vault"
 # What a test asks for at once must not meet the limits that others test.
-PLENTY = {"calls_per_hour": 10_000_000, "server_creations_per_hour": 1_000_000, "refusals_per_minute": 1_000_000}
+PLENTY = {
+    "calls_per_hour": 10_000_000,
+    "server_creations_per_hour": 1_000_000,
+    "refusals_per_minute": 1_000_000,
+    "jobs_at_once": 1_000_000,
+}
 # Nobody listens there: what looks at a provider fails at once.
 NOWHERE = "http://127.0.0.1:9"
 _LISTENING = re.compile(r"listening on (\S+)")

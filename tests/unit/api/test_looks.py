@@ -19,7 +19,7 @@ import pytest
 from livchat_cli.api import looks
 from livchat_cli.api.looks import Looks
 from livchat_cli.jobs import JobFolder, Jobs, Status
-from tests.unit.api.running import Running, state
+from tests.unit.api.running import PLENTY, Running, state
 from tests.unit.api.test_jobs import nap
 
 
@@ -155,14 +155,31 @@ def silent() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_over_http(another: Callable[..., Running], silent: int) -> None:
-    api = another()
-    known = state()
-    for server in known["servers"].values():
-        server["ip_address"] = "127.0.0.1"
-        server["metadata"]["port"] = silent
-    api.write_state(known)
-    api.start()
+@pytest.fixture
+def waiting(another: Callable[..., Running], silent: int) -> Iterator[Callable[..., Running]]:
+    """Starts an API, with settings, whose looks wait; they end with it."""
+    started: list[Running] = []
+
+    def start(**settings: int) -> Running:
+        api = another({**PLENTY, **settings})
+        known = state()
+        for server in known["servers"].values():
+            server["ip_address"] = "127.0.0.1"
+            server["metadata"]["port"] = silent
+        api.write_state(known)
+        api.start()
+        started.append(api)
+        return api
+
+    yield start
+    for api in started:
+        with api.client() as client:
+            for job in Jobs(api.home).all(status=["waiting", "running"]):
+                client.post(f"/v1/jobs/{job['id']}/cancel")
+
+
+def test_over_http(waiting: Callable[..., Running]) -> None:
+    api = waiting()
 
     def ask(client: httpx.Client, path: str = "/v1/status?target=s0") -> str:
         answer = client.get(path)
@@ -195,5 +212,22 @@ def test_over_http(another: Callable[..., Running], silent: int) -> None:
         assert ask(client) not in (first, second, third)
         # What is asked for with POST is done each time.
         assert len({client.post("/v1/server/nap", json=nap()).json()["id"] for _nap in range(2)}) == 2
-        for job in Jobs(api.home).all(status=["waiting", "running"]):
-            client.post(f"/v1/jobs/{job['id']}/cancel")
+
+
+def test_no_token_has_more_than_so_many_jobs_by_whatever_route(waiting: Callable[..., Running]) -> None:
+    api = waiting(jobs_at_once=4)
+    with api.client() as client, api.client("read") as reader, api.client("read", name="other") as other:
+        asked = ["/v1/status?timeout=1000", "/v1/status?timeout=1001", "/v1/servers/s0/status", "/v1/servers?live=true"]
+        begun = [reader.get(path).json()["id"] for path in asked]
+        for path in ("/v1/status?timeout=1002", "/v1/servers/s1/status"):
+            refused = reader.get(path)
+            assert (refused.status_code, refused.json()["code"]) == (429, "RATE_LIMITED"), path
+            assert "api.jobs_at_once" in refused.json()["message"]
+            assert int(refused.headers["retry-after"]) == refused.json()["retry_after"] > 0
+        # What runs is joined all the same, and so is what needs no job.
+        assert reader.get(asked[0]).json()["id"] == begun[0]
+        assert reader.get("/v1/apps").status_code == 200
+        assert other.get(asked[0]).status_code == 202
+        assert [client.post("/v1/server/nap", json=nap("600")).status_code for _nap in range(5)] == [202] * 4 + [429]
+        reader.post(f"/v1/jobs/{begun[0]}/cancel").raise_for_status()
+        assert reader.get("/v1/status?timeout=1002").status_code == 202

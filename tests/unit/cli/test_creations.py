@@ -60,7 +60,7 @@ def test_what_was_made_within_the_hour_counts(home: Path) -> None:
     two = make(home, "b", "c")
     assert two and 2900 < (two.retry_after or 0) <= 3000
     # What was refused takes nothing.
-    assert len(list((home / "jobs").iterdir())) == 5
+    assert len(Jobs(home).all()) == 5
 
 
 def test_more_at_once_than_there_is_ever_room_for(home: Path) -> None:
