@@ -62,6 +62,9 @@ class Token:
     created_at: str
     expires_at: str | None = None
     last_used_at: str | None = None
+    # The identifier of the first token it descends from, which may be gone; empty for one that an operator made. All
+    # that descend from one have its allowance of new servers together.
+    family: str = ""
 
     def shown(self) -> dict[str, Any]:
         """What may be shown of it."""
@@ -84,6 +87,8 @@ class Principal:
     digest: str = field(default="", repr=False)
     # When the token ends; empty for never.
     expires_at: str = ""
+    # Of the token, or its own identifier where it is the first one; empty for no token.
+    family: str = ""
 
     def check(self, operation: Operation, servers: Iterable[str]) -> None:
         """Raises LivchatError ACCESS_FORBIDDEN unless the operation, on these servers, is within what it may do.
@@ -164,7 +169,12 @@ class Tokens:
         self._seen: dict[str, datetime.datetime] = {}
 
     def create(
-        self, name: str, scopes: Iterable[str], servers: Iterable[str] = (), days: int | None = None
+        self,
+        name: str,
+        scopes: Iterable[str],
+        servers: Iterable[str] = (),
+        days: int | None = None,
+        family: str = "",
     ) -> tuple[Token, str]:
         """A new token, and the key to show this once."""
         moment = self._clock()
@@ -177,6 +187,7 @@ class Tokens:
             servers=tuple(sorted(set(servers))),
             created_at=_text(moment),
             expires_at=self.end(days),
+            family=family,
         )
         self._change(lambda known: known.__setitem__(token.id, token))
         return token, f"{PREFIX}{token.id}_{secret}"
@@ -226,7 +237,13 @@ class Tokens:
         self._used(token)
         allowed = frozenset(scope for one in token.scopes for scope in IMPLIED[Scope(one)])
         return Principal(
-            f"token:{token.name}", allowed, frozenset(token.servers), token.id, token.digest, token.expires_at or ""
+            name=f"token:{token.name}",
+            scopes=allowed,
+            servers=frozenset(token.servers),
+            token=token.id,
+            digest=token.digest,
+            expires_at=token.expires_at or "",
+            family=token.family or token.id,
         )
 
     def holds(self, principal: Principal) -> bool:
@@ -297,7 +314,9 @@ def create_token(home: Path, parameters: TokenCreate, principal: Principal) -> d
     """The operation token.create: the only one that ever shows a key, beside token.rotate."""
     tokens = Tokens(home)
     principal.check_grants(parameters.scopes, parameters.servers, tokens.end(parameters.days))
-    token, key = tokens.create(parameters.name, parameters.scopes, parameters.servers, parameters.days)
+    token, key = tokens.create(
+        parameters.name, parameters.scopes, parameters.servers, parameters.days, principal.family
+    )
     return {**token.shown(), "key": key}
 
 

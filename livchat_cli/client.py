@@ -136,6 +136,7 @@ class Client:
                         parameters=redacted(given),
                         principal=self._principal.name,
                         token=self._principal.token,
+                        family=self._principal.family,
                         request_id=request_id,
                         creates=creates,
                         **({"idempotency": idempotency} if idempotency else {}),
@@ -181,7 +182,7 @@ class Client:
         # The operator's own command has no such limit, and need not read the index.
         from livchat_cli.creations import Creations  # noqa: PLC0415
 
-        return Creations(self.home, self._principal.token).room(operation, parameters)
+        return Creations(self.home, self._principal.family).room(operation, parameters)
 
     def _checked(self, operation: Operation, values: Mapping[str, Any]) -> Parameters:
         parameters = operation.parse(values)

@@ -36,7 +36,7 @@ CHANGES_KEPT = 200
 READS_KEPT = 100
 JOBS_KEPT = CHANGES_KEPT + READS_KEPT
 DAYS_KEPT = 90
-# For so long a job that makes servers is kept whatever comes after it: what it made counts for its token's limit.
+# For so long a job that makes servers is kept whatever comes after it: what it made counts for its token's family.
 CREATIONS_KEPT = datetime.timedelta(hours=1)
 # A file that says of a job whose process was killed that nobody was told yet.
 UNTOLD = "untold"
@@ -69,6 +69,7 @@ _RECORD: dict[str, Any] = {
     "parameters": {},
     "principal": "",
     "token": "",
+    "family": "",
     "request_id": "",
     "creates": 0,
     "status": Status.RUNNING,

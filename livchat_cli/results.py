@@ -172,6 +172,7 @@ class Job(Row):
     ]
     principal: Annotated[str, Field(description="Who asked for it", examples=["token:ci"])]
     token: Annotated[str, Field(description="Identifier of the token it was asked with; empty for none")]
+    family: Annotated[str, Field(description="Identifier of the token that this one descends from, or is")]
     request_id: Annotated[str, Field(examples=["3f1c9a"])]
     creates: Annotated[int, Field(description="New servers that it was to make", examples=[0])]
     status: Literal["waiting", "running", "successful", "failed", "cancelled", "killed"]
@@ -203,6 +204,9 @@ class Token(Row):
     created_at: Moment
     expires_at: NoMoment
     last_used_at: NoMoment
+    family: Annotated[
+        str, Field(description="Identifier of the token it descends from; empty for one that an operator made")
+    ]
 
 
 class NewToken(Token):
