@@ -127,6 +127,15 @@ def test_its_own_names_are_not(api: Running) -> None:
         assert httpx.get(f"{api.url}/health", headers={"Host": host}).status_code == 200
 
 
+def test_an_expired_token_gets_no_new_key(api: Running) -> None:
+    long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    expired, _key = Tokens(api.home, lambda: long_ago).create("expired", ["read"], days=1)
+    with api.client() as client:
+        answer = client.post(f"/v1/tokens/{expired.id}/rotate")
+        assert (answer.status_code, problem(answer)["code"]) == (409, "TOKEN_EXPIRED")
+        client.delete(f"/v1/tokens/{expired.id}").raise_for_status()
+
+
 def test_calls_and_creations_are_limited_for_each_token(another: Callable[..., Running]) -> None:
     api = another({"calls_per_hour": 8, "server_creations_per_hour": 2})
     api.start()

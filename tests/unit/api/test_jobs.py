@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -154,6 +155,38 @@ def test_the_job_of_another_is_not_shown_to_a_limited_token(api: Running, job: d
         assert client.get("/v1/jobs").json()["items"] == []
     with api.client("read", ["one"]) as client:
         assert client.get(f"/v1/jobs/{job['id']}").status_code == 200
+
+
+def found_out(home: Path) -> str:
+    """A job by which another ran a command, on disk."""
+    folder = JobFolder.make(home / "jobs")
+    about = {"servers": ["s0"], "principal": "token:ops", "token": "0" * 8}
+    folder.update(operation="exec", status="successful", parameters={"command": "cat /root/canary"}, **about)
+    folder.write("log", "canary of the log\n")
+    folder.write("events.jsonl", '{"task": "canary of the events"}\n')
+    ran = {"server": "s0", "instance": None, "service": None, "node": None, "rc": 0}
+    folder.keep_result([{**ran, "stdout": "canary of the result", "stderr": "", "truncated": False}])
+    return folder.id
+
+
+def test_what_a_command_found_is_for_who_may_run_commands(api: Running) -> None:
+    job = found_out(api.home)
+    url = f"{api.url.replace('http', 'ws', 1)}/v1/jobs/{job}/events"
+    for scope in ("read", "deploy", "admin"):
+        with api.client(scope) as client:
+            for path in ("", "/log", "/events"):
+                answer = client.get(f"/v1/jobs/{job}{path}")
+                assert (answer.status_code, problem(answer)["code"]) == (403, "ACCESS_FORBIDDEN"), path
+                assert "canary" not in answer.text
+            listed = client.get("/v1/jobs?operation=exec")
+            assert listed.status_code == 200 and job not in listed.text and "canary" not in listed.text
+        headers = {"Authorization": f"Bearer {api.key(scope)}"}
+        with pytest.raises(InvalidStatus) as refused, connect(url, additional_headers=headers):
+            raise AssertionError(scope)
+        assert refused.value.response.status_code == 403
+    with api.client("exec") as client:
+        assert [client.get(f"/v1/jobs/{job}{path}").text.count("canary") for path in ("", "/log")] == [2, 1]
+        assert job in client.get("/v1/jobs?operation=exec").text
 
 
 def test_the_same_key_is_the_same_job(api: Running) -> None:

@@ -20,7 +20,7 @@ from livchat_cli.api import looks
 from livchat_cli.api.looks import Looks
 from livchat_cli.jobs import JobFolder, Jobs, Status
 from tests.unit.api.running import PLENTY, Running, state
-from tests.unit.api.test_jobs import nap
+from tests.unit.api.test_jobs import ended, nap
 
 
 class Begun:
@@ -212,6 +212,22 @@ def test_over_http(waiting: Callable[..., Running]) -> None:
         assert ask(client) not in (first, second, third)
         # What is asked for with POST is done each time.
         assert len({client.post("/v1/server/nap", json=nap()).json()["id"] for _nap in range(2)}) == 2
+
+
+def test_reports_and_looks_that_fail_are_no_change(waiting: Callable[..., Running]) -> None:
+    api = waiting()
+    with api.client() as client, api.client("report") as reporter:
+        path = "/v1/status?target=s0"
+        first = client.get(path).json()["id"]
+        report = {"server": "s0", "status": "down", "message": "HTTP 502"}
+        reporter.post("/v1/webhooks/health", json=report).raise_for_status()
+        event = {"server": "s0", "event": "stack.updated"}
+        reporter.post("/v1/webhooks/portainer", json=event).raise_for_status()
+        assert ended(client, client.get("/v1/status?target=gone").json()["id"])["status"] == "failed"
+        told = (api.home / "audit.jsonl").read_text()
+        for line in ("webhooks.health", "webhooks.portainer", "job.failed"):
+            assert f'"{line}"' in told
+        assert client.get(path).json()["id"] == first
 
 
 def test_no_token_has_more_than_so_many_jobs_by_whatever_route(waiting: Callable[..., Running]) -> None:

@@ -23,6 +23,7 @@ from mcp.client.streamable_http import streamable_http_client
 from livchat_cli.access import Tokens
 from tests.throwaway import Tree
 from tests.unit.api.running import state
+from tests.unit.api.test_jobs import found_out
 from tests.unit.mcp.running import HEADERS, INITIALIZE, Served
 from tests.unit.mcp.scripted import ERAS
 
@@ -152,6 +153,27 @@ def test_a_token_reaches_its_scope_and_its_servers_only(served: Served) -> None:
     reader, headers = session(served, served.key("read"))
     message = said(reader.post(served.url, json=call("preparar-servidor", target=["s1"]), headers=headers))
     assert "TOOL_UNKNOWN" in message["result"]["content"][0]["text"]
+
+
+def test_what_a_command_found_is_for_who_may_run_commands(served: Served) -> None:
+    job = found_out(served.home)
+    addresses = [f"livchat://trabalhos{one}" for one in ("", f"/{job}", f"/{job}/log")]
+
+    def answers(scope: str) -> list[str]:
+        client, headers = session(served, served.key(scope))
+        asked = [call("trabalhos", acao=verb, job=job) for verb in ("show", "log")]
+        asked += [call("trabalhos", acao="list")]
+        asked += [
+            {"jsonrpc": "2.0", "id": next(NUMBERS), "method": "resources/read", "params": {"uri": one}}
+            for one in addresses
+        ]
+        return [client.post(served.url, json=one, headers=headers).text for one in asked]
+
+    for scope in ("read", "admin"):
+        for answer in answers(scope):
+            assert "canary" not in answer, answer
+    told = answers("exec")
+    assert ["canary" in one for one in told][:2] == [True, True], told
 
 
 def test_a_body_of_a_hundred_megabytes_is_refused_early(served: Served) -> None:
