@@ -17,7 +17,7 @@ import contextlib
 import importlib
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils._audit import Audit  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home, writing  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Place, Turns  # noqa: E402
 
 
 class Client:
@@ -118,7 +119,7 @@ class Client:
         """
         parameters = self._checked(operation, values)
         given = parameters.model_dump(mode="json", exclude_none=True)
-        with self._servers(operation, parameters) as creates, self._processes(), writing(str(self.home)):
+        with writing(str(self.home)):
             notes = self.jobs.bury_dead()
             request = {
                 "operation": operation.name,
@@ -129,25 +130,28 @@ class Client:
             folder = JobFolder.make(self.jobs.folder)
             try:
                 with folder.lock() as lock:
-                    folder.update(
-                        operation=operation.name,
-                        effect=operation.effect,
-                        servers=list(_touched(operation, parameters)),
-                        parameters=redacted(given),
-                        principal=self._principal.name,
-                        token=self._principal.token,
-                        family=self._principal.family,
-                        request_id=request_id,
-                        creates=creates,
-                        **({"idempotency": idempotency} if idempotency else {}),
-                        status=Status.WAITING,
-                        created_at=now(),
-                        started_at=None,
-                        finished_at=None,
-                        error=None,
-                    )
-                    return spawn.start(self.home, folder, lock, request, self._principal.name)
-            except OSError:
+                    with self._servers(operation, parameters) as creates, self._processes():
+                        folder.update(
+                            operation=operation.name,
+                            effect=operation.effect,
+                            servers=list(_touched(operation, parameters)),
+                            parameters=redacted(given),
+                            principal=self._principal.name,
+                            token=self._principal.token,
+                            family=self._principal.family,
+                            request_id=request_id,
+                            creates=creates,
+                            **({"idempotency": idempotency} if idempotency else {}),
+                            status=Status.WAITING,
+                            created_at=now(),
+                            started_at=None,
+                            finished_at=None,
+                            error=None,
+                        )
+                    # Not within: the queue needs the same lock of the home.
+                    with self._place(folder, operation, parameters) as place:
+                        return spawn.start(self.home, folder, lock, request, self._principal.name, place=place)
+            except (OSError, LivchatError):
                 # It has not begun.
                 shutil.rmtree(folder.path, ignore_errors=True)
                 raise
@@ -183,6 +187,21 @@ class Client:
         from livchat_cli.creations import Creations  # noqa: PLC0415
 
         return Creations(self.home, self._principal.family).room(operation, parameters)
+
+    @contextlib.contextmanager
+    def _place(self, folder: JobFolder, operation: Operation, parameters: Parameters) -> Iterator[Place | None]:
+        """The job's place among those that change the same servers, for the process that is started in the context."""
+        servers = operation.servers(parameters)
+        if not servers:
+            yield None
+            return
+        place = Turns(Home(str(self.home))).draw(folder.id, operation.name, servers)
+        try:
+            yield place
+        except BaseException:
+            place.give_up()
+            raise
+        place.leave()
 
     def _checked(self, operation: Operation, values: Mapping[str, Any]) -> Parameters:
         parameters = operation.parse(values)

@@ -29,7 +29,7 @@ collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils import _processes as processes  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home, writing  # noqa: E402
-from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Turns  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Place, Turns  # noqa: E402
 
 # Bytes of the home's disk that a run may need, for the modules it sends to servers and what Ansible prints: a setup,
 # which needs the most, was seen to take 3 MB.
@@ -84,24 +84,25 @@ class Run:
         playbook: str,
         extra_vars: Mapping[str, Any],
         inventory: str | None = None,
-        servers: Collection[str] = (),
+        place: Place | None = None,
     ) -> Any:
         """What the playbook handed over as `livchat_result`.
 
         `playbook` is a name such as livchat.setup.status, or a file; `inventory` replaces the operator's servers.
-        `servers` names those that it changes: it begins when no other job of this home changes any of them.
+        `place` is that of what changes servers, among the jobs of this home: it begins when the turn has come, and
+        gives the place up at its end.
 
         Raises:
             LivchatError: the failed task's error, SERVER_UNKNOWN, HOME_UNWRITABLE, JOB_TIMEOUT, or INTERRUPTED.
         """
-        with writing(str(self._home)):
+        with writing(str(self._home)), place or contextlib.nullcontext():
             rc, log = None, ""
             try:
                 with (
                     self._workspace() as work,
                     self._folder.open("events.jsonl") as self._events,
-                    self._turn(servers),
                 ):
+                    self._wait(place)
                     if not self._cancelled.is_set():
                         self._check_room()
                         self._begun = True
@@ -134,17 +135,17 @@ class Run:
         self._cancelled.set()
 
     # --- the run
-    def _turn(self, servers: Collection[str]) -> contextlib.AbstractContextManager[None]:
+    def _wait(self, place: Place | None) -> None:
+        """Waits for the turn, if it needs one."""
         for note in self._notes:
             self._tell(time.time(), note)
-        if not servers:
-            return contextlib.nullcontext()
-        where = ", ".join(sorted(servers))
+        if place:
+            where = ", ".join(sorted(place.ticket.servers))
 
-        def say(text: str) -> None:
-            self._tell(time.time(), Progress(Kind.NOTE, where, "", text))
+            def say(text: str) -> None:
+                self._tell(time.time(), Progress(Kind.NOTE, where, "", text))
 
-        return Turns(Home(str(self._home))).turn(self._folder.id, self._operation, servers, say, self._cancelled.is_set)
+            Turns(Home(str(self._home))).wait(place, say, self._cancelled.is_set)
 
     @contextlib.contextmanager
     def _time_limit(self) -> Iterator[None]:

@@ -9,10 +9,13 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, TextIO, cast
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from livchat_cli import collection
 from livchat_cli.jobs import JobFolder
+
+if TYPE_CHECKING:
+    from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Place
 
 collection.activate()
 
@@ -22,8 +25,10 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._audit import REQUES
 PASSWORD = "LIVCHAT_VAULT_PASSWORD"  # noqa: S105  # the variable's name
 
 
-def start(home: Path, folder: JobFolder, lock: TextIO, request: Mapping[str, Any], actor: str) -> dict[str, Any]:
-    """Starts the job's process, hands the job's lock over to it, and returns the job's record at once.
+def start(
+    home: Path, folder: JobFolder, lock: TextIO, request: Mapping[str, Any], actor: str, *, place: Place | None
+) -> dict[str, Any]:
+    """Starts the job's process, hands the job's lock and place over to it, and returns the job's record at once.
 
     Nothing that happens to the caller ends it.
 
@@ -41,12 +46,13 @@ def start(home: Path, folder: JobFolder, lock: TextIO, request: Mapping[str, Any
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        pass_fds=[lock.fileno()],
+        pass_fds=[lock.fileno(), *([place.descriptor] if place else [])],
         start_new_session=True,
     )
     # Before the process may begin, which changes the record as well.
     record = folder.update(pid=process.pid)
     handed = {**request, "job": folder.id, "lock": lock.fileno(), "vault_password": password}
+    handed["place"] = place.told() if place else None
     with cast("IO[bytes]", process.stdin) as pipe:
         pipe.write(json.dumps(handed).encode())
     # Nobody waits for it here: it must not stay as a zombie of a caller that lives long.

@@ -2,8 +2,8 @@
 
     python -m livchat_cli.worker < REQUEST
 
-The request comes on standard input, since it may hold secrets. The job's lock comes as an inherited file, so that the
-job lives from the moment it was asked for.
+The request comes on standard input, since it may hold secrets. The job's lock and its place among those that change the
+same servers come as inherited files, so that the job lives, and waits, from the moment it was asked for.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from livchat_cli.spawn import PASSWORD
 collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home, writing  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Turns  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault  # noqa: E402
 
 
@@ -41,6 +42,7 @@ class Worker:
         self._jobs = Jobs(home)
         self._folder = JobFolder(self._jobs.folder, request["job"])
         self._operation = get(request["operation"])
+        self._place = Turns(Home(str(home))).taken_over(request["place"]) if request["place"] else None
 
     def work(self) -> None:
         """The job from its beginning to its end, and what others are told of it."""
@@ -52,8 +54,7 @@ class Worker:
         run = Run(self._home, self._folder, self._operation.name, redact, notes=notes, seconds=seconds)
         error: LivchatError | None = None
         try:
-            playbook, servers = f"livchat.setup.{self._operation.playbook}", self._operation.servers(parameters)
-            result = run.run(playbook, extra_vars, servers=servers)
+            result = run.run(f"livchat.setup.{self._operation.playbook}", extra_vars, place=self._place)
             with writing(str(self._home)):
                 self._folder.keep_result(result)
         except LivchatError as failure:

@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Turns
+
 from livchat_cli.events import Listener, Redactor
 from livchat_cli.jobs import JobFolder, Jobs, Status
 from livchat_cli.runner import Run
@@ -25,6 +28,7 @@ class DirectJob:
         self.folder = JobFolder.make(home / "jobs")
         self.id = self.folder.id
         redact = Redactor(secrets)
+        self._turns = Turns(Home(str(home)))
         self._run = Run(home, self.folder, "test", redact, listener=listener, notes=notes, seconds=seconds)
         self.cancel = self._run.cancel
 
@@ -40,7 +44,8 @@ class DirectJob:
             self.folder.update(operation="test", servers=sorted(servers), status=Status.WAITING)
             ended = Status.FAILED
             try:
-                result = self._run.run(playbook, extra_vars, inventory, servers)
+                place = self._turns.draw(self.id, "test", servers) if servers else None
+                result = self._run.run(playbook, extra_vars, inventory, place)
                 ended = Status.SUCCESSFUL
             finally:
                 self.folder.update(status=ended)

@@ -3,7 +3,7 @@
 
 # PRIVATE to this collection: may change without notice.
 
-"""One job at a time changes a server: jobs of one home that want the same one take turns, in the order they came."""
+"""One job at a time changes a server: jobs of one home that want the same one take turns, in the order of asking."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from ._home import Home, writing
 FOLDER = "turns"
 # How often a waiting job looks whether it is its turn, in seconds.
 _INTERVAL = 0.2
-# A ticket is locked by one process: a child that is forked would keep it when its parent has died.
+# A ticket is locked by one process, and by the one it is handed over to: a child that is forked would keep it when its
+# parent has died.
 _held: set[int] = set()
 
 
@@ -45,16 +46,52 @@ class Ticket:
     servers: frozenset[str]
     since: str
 
+    def told(self) -> dict[str, t.Any]:
+        """All of it, for JSON."""
+        return {**dataclasses.asdict(self), "servers": sorted(self.servers)}
+
     def __str__(self) -> str:
         return f"{self.operation} (job {self.job}, since {self.since})"
+
+
+class Place:
+    """A ticket that this process holds; at the end of a context of it, it is given up."""
+
+    def __init__(self, path: str, ticket: Ticket, descriptor: int) -> None:
+        self.ticket = ticket
+        self.descriptor = descriptor
+        self._path = path
+        _held.add(descriptor)
+
+    def told(self) -> dict[str, t.Any]:
+        """What the process needs to know that inherits the descriptor; see `Turns.taken_over`."""
+        return {**self.ticket.told(), "descriptor": self.descriptor}
+
+    def leave(self) -> None:
+        """Lets go of it, once another process has inherited it."""
+        _held.discard(self.descriptor)
+        os.close(self.descriptor)
+
+    def give_up(self) -> None:
+        # In this order: a ticket without a lock is one of a job that was killed.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        self.leave()
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_up()
 
 
 class Turns:
     """The queue of a home.
 
-    Each job that changes servers has a ticket in the folder `turns`: a file on which the job's first process holds a
-    lock (flock, which the system lets go of when that process dies). A job's turn has come when no earlier ticket names
-    one of its servers. What a job that was killed has left running is ended before the next one goes on.
+    Each job that changes servers has a ticket in the folder `turns`, drawn when the job is asked for: a file on which
+    the job's first process holds a lock (flock, which the system lets go of when that process dies). A job's turn has
+    come when no earlier ticket names one of its servers. What a job that was killed has left running is ended before
+    the next one goes on.
     """
 
     def __init__(self, home: Home) -> None:
@@ -69,25 +106,21 @@ class Turns:
         say: t.Callable[[str], None],
         stopped: t.Callable[[], bool] = lambda: False,
     ) -> t.Iterator[None]:
-        """Waits until the servers are this job's alone, and keeps them for as long as the context lasts.
+        """Draws a place, waits until the servers are this job's alone, and keeps them for as long as the context lasts.
 
-        `say` is told what is waited for. When `stopped` becomes true, the context begins at once, out of turn: its
-        owner looks at the same thing first.
+        `say` and `stopped` as in `wait`.
         """
-        since = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        mine, descriptor = self._draw(job, operation, frozenset(servers), since)
-        try:
-            self._wait(mine, say, stopped)
+        with self.draw(job, operation, servers) as place:
+            self.wait(place, say, stopped)
             yield
-        finally:
-            # In this order: a ticket without a lock is one of a job that was killed.
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path(mine.number))
-            _held.discard(descriptor)
-            os.close(descriptor)
 
-    def _wait(self, mine: Ticket, say: t.Callable[[str], None], stopped: t.Callable[[], bool]) -> None:
-        told: set[int] = set()
+    def wait(self, place: Place, say: t.Callable[[str], None], stopped: t.Callable[[], bool] = lambda: False) -> None:
+        """Returns when the turn of that place has come.
+
+        `say` is told what is waited for. When `stopped` becomes true, it returns at once, out of turn: its caller looks
+        at the same thing first.
+        """
+        mine, told = place.ticket, set[int]()
         while not stopped():
             before = [one for one in self._before(mine, say) if one.servers & mine.servers]
             if not before:
@@ -98,25 +131,36 @@ class Turns:
                     say(f"waits for {one} on {', '.join(sorted(one.servers & mine.servers))}")
             time.sleep(_INTERVAL)
 
-    def _draw(self, job: str, operation: str, servers: frozenset[str], since: str) -> tuple[Ticket, int]:
-        """The next ticket, with the descriptor that holds its lock."""
+    def draw(self, job: str, operation: str, servers: t.Iterable[str]) -> Place:
+        """The next place: behind all that were drawn before.
+
+        Raises:
+            LivchatError: HOME_UNWRITABLE; HOME_LOCKED
+        """
+        since = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         with self._home.lock(), writing(self._home.file(FOLDER)):
             os.makedirs(self._home.file(FOLDER), mode=0o700, exist_ok=True)
             # By the clock, so that no number comes twice; but after all that wait, should the clock be put back.
             number = max([time.time_ns(), *(one + 1 for one in self._numbers())])
-            ticket = Ticket(number, job, operation, servers, since)
+            ticket = Ticket(number, job, operation, frozenset(servers), since)
             path = self._path(number)
             descriptor = os.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                os.write(descriptor, json.dumps({**dataclasses.asdict(ticket), "servers": sorted(servers)}).encode())
+                os.write(descriptor, json.dumps(ticket.told()).encode())
                 # Only a ticket that is locked and whole has its name.
                 os.rename(f"{path}.tmp", path)
             except BaseException:
                 os.close(descriptor)
                 raise
-        _held.add(descriptor)
-        return ticket, descriptor
+        return Place(path, ticket, descriptor)
+
+    def taken_over(self, told: t.Mapping[str, t.Any]) -> Place:
+        """The place that the process which started this one has handed over, as `Place.told` says."""
+        os.set_inheritable(told["descriptor"], False)
+        number = told["number"]
+        ticket = Ticket(number, told["job"], told["operation"], frozenset(told["servers"]), told["since"])
+        return Place(self._path(number), ticket, told["descriptor"])
 
     def _before(self, mine: Ticket, say: t.Callable[[str], None]) -> t.Iterator[Ticket]:
         """Earlier tickets of jobs that live; those of jobs that were killed go, with what is left of the jobs."""

@@ -118,6 +118,42 @@ def test_jobs_on_one_server_take_turns_and_others_do_not_wait(tree: Tree, home: 
     assert any("waits for" in event["task"] for event in Jobs(home).get(second["id"]).events())
 
 
+def test_jobs_begin_in_the_order_in_which_they_were_asked_for(tree: Tree, home: Path) -> None:
+    names = naps(tree, home, 5)
+    for one in names:
+        assert ended(home, {"id": one})["status"] == "successful"
+    slept = [next(event["at"] for event in Jobs(home).get(one).events() if event["task"] == "Sleep") for one in names]
+    assert slept == sorted(slept)
+    assert not list((home / "turns").iterdir())
+
+
+@pytest.mark.parametrize("fate", ["continued", "killed"])
+def test_a_place_is_drawn_before_the_process_of_a_job_begins(tree: Tree, home: Path, fate: str) -> None:
+    # The first one's process is stopped before it has done anything.
+    first, second = ({"id": one} for one in naps(tree, home, 2, "os.kill(made[0]['pid'], signal.SIGSTOP)"))
+    pid = Jobs(home).record(first["id"])["pid"]
+    wait(lambda: any("waits for" in event["task"] for event in Jobs(home).get(second["id"]).events()))
+    os.kill(pid, signal.SIGCONT if fate == "continued" else signal.SIGKILL)
+    assert ended(home, second)["status"] == "successful"
+    assert ended(home, first)["status"] == ("successful" if fate == "continued" else "killed")
+    assert not list((home / "turns").iterdir())
+
+
+def naps(tree: Tree, home: Path, number: int, meanwhile: str = "") -> list[str]:
+    """Submits that many naps on one server without a pause, and does something after the first; the jobs' ids."""
+    program = (
+        "import json, os, signal\nfrom livchat_cli import Client\nmade = []\n"
+        f"for _ in range({number}):\n"
+        "    made.append(Client().submit('server.nap', target=['one'], apps=['nap'], variables={}))\n"
+        f"    if len(made) == 1:\n        {meanwhile or 'pass'}\n"
+        "print(json.dumps([one['id'] for one in made]))"
+    )
+    environment = tree.environment(home)
+    done = subprocess.run([sys.executable, "-P", "-c", program], env=environment, stdout=subprocess.PIPE, check=True)
+    found: list[str] = json.loads(done.stdout)
+    return found
+
+
 @pytest.mark.parametrize("moment", ["waiting", "running"])
 def test_cancelling_ends_all_of_a_job(tree: Tree, home: Path, moment: str) -> None:
     blocker = nap(tree, home, "one", seconds="600") if moment == "waiting" else None
