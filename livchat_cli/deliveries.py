@@ -77,12 +77,18 @@ class Deliveries:
 
     def send(self) -> None:
         """Tells all that are still to be told, those of jobs that were killed included. One process at a time does."""
+        # Who wrote something down after the last look, and saw that somebody still told others, has left it to them.
+        while self._sent() and any(self._waiting()):
+            pass
+
+    def _sent(self) -> bool:
+        """Whether nothing was left to be told; false: another process tells it."""
         descriptor = os.open(self._jobs.folder / ".deliveries", os.O_WRONLY | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return
+                return False
             self._prepare_killed()
             while waiting := list(self._waiting()):
                 # One that is tried again later keeps nothing waiting that came meanwhile.
@@ -91,6 +97,7 @@ class Deliveries:
                 for due, folder, content in waiting:
                     if due <= time.time():
                         self._deliver(folder, content)
+        return True
 
     def _prepare_killed(self) -> None:
         """Writes down whom to tell of jobs whose process could not do that itself."""

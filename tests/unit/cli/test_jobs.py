@@ -402,3 +402,30 @@ def test_a_webhook_that_does_not_answer_holds_up_no_other(
     url = f"http://127.0.0.1:{receiver.server_port}/in"
     other.replace("deliveries.json", {"event": event, "wanted": [{"to": url, "tries": 0}]})
     wait(lambda: len(receiver.received) == 2)  # type: ignore[attr-defined]
+
+
+def test_what_is_written_down_while_another_stops_telling_is_told(
+    home: Path, receiver: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVCHAT_VAULT_PASSWORD", PASSWORD)
+    (home / "jobs").mkdir(parents=True)
+    sender, late = Deliveries(home), JobFolder(home / "jobs", "20260101T000000-000000")
+    looks = sender._waiting
+
+    def look() -> Iterator[Any]:
+        found = list(looks())
+        if not found and not late.path.exists():
+            # Just after the last look another job ends, and sees that somebody tells others.
+            late.path.mkdir()
+            job = {"id": late.id, "principal": "", "request_id": "", "error": None, "servers": []}
+            url = f"http://127.0.0.1:{receiver.server_port}/in"
+            event = {"id": "x", "event": "server.rested", "job": job}
+            late.replace("deliveries.json", {"event": event, "wanted": [{"to": url, "tries": 0}]})
+            Deliveries(home).send()
+            assert not receiver.received  # type: ignore[attr-defined]
+        return iter(found)
+
+    monkeypatch.setattr(sender, "_waiting", look)
+    sender.send()
+    assert len(receiver.received) == 2  # type: ignore[attr-defined]
+    assert not (late.path / "deliveries.json").exists()
