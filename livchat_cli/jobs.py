@@ -38,6 +38,8 @@ JOBS_KEPT = CHANGES_KEPT + READS_KEPT
 DAYS_KEPT = 90
 # For so long a job that makes servers is kept whatever comes after it: what it made counts for its token's family.
 CREATIONS_KEPT = datetime.timedelta(hours=1)
+# For so long one that was asked for with an idempotency key is: who asks again is given it.
+KEYS_KEPT = datetime.timedelta(days=1)
 # A file that says of a job whose process was killed that nobody was told yet.
 UNTOLD = "untold"
 # How often a job that is followed is looked at, in seconds.
@@ -298,14 +300,18 @@ class Jobs:
         """Removes jobs that have ended, beyond the newest of their kind and those younger than DAYS_KEPT."""
         moment = datetime.datetime.now(datetime.UTC)
         oldest = f"{moment - datetime.timedelta(days=DAYS_KEPT):%Y%m%dT%H%M%S}"
-        counted = f"{moment - CREATIONS_KEPT:%Y%m%dT%H%M%S}"
+        needed = {
+            field: f"{moment - kept:%Y%m%dT%H%M%S}"
+            for field, kept in (("creates", CREATIONS_KEPT), ("idempotency", KEYS_KEPT))
+        }
         left = {True: READS_KEPT, False: CHANGES_KEPT}
         for name in sorted(self._names(), reverse=True):
             record = self._of(name).record()
             if not record or not Status(record["status"]).alive:
                 reads = record.get("effect") == "read"
                 left[reads] -= 1
-                if (left[reads] < 0 or name < oldest) and not (record.get("creates") and name >= counted):
+                stays = any(record.get(field) and name >= since for field, since in needed.items())
+                if (left[reads] < 0 or name < oldest) and not stays:
                     shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _seen(self, name: str) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from livchat_cli.errors import LivchatError
-from livchat_cli.jobs import JOBS_KEPT, of
+from livchat_cli.jobs import KEYS_KEPT, Status, of
 
-KEPT = 24 * 3600.0
+KEPT = KEYS_KEPT.total_seconds()
 # As the draft for this header allows: any text that is visible.
 PATTERN = r"^[!-~]{1,255}$"
 
@@ -70,6 +70,8 @@ class Attempt:
     def done(self) -> dict[str, Any] | None:
         """What was kept of the first request: `job`, its id, or nothing more than that it was done; None: not yet.
 
+        A job that was killed before it ran did nothing: it is as if nobody had asked.
+
         Raises:
             LivchatError: IDEMPOTENCY_CONFLICT
         """
@@ -81,7 +83,7 @@ class Attempt:
         if self._known["done"] is None and (job := self._started()):
             self.keep(job)
         done: dict[str, Any] | None = self._known["done"]
-        return done
+        return None if done and self._never_ran(done["job"]) else done
 
     def begin(self) -> None:
         """Notes that it is about to be done."""
@@ -98,8 +100,16 @@ class Attempt:
 
     def _started(self) -> str | None:
         """A job that was started for this key by a process that died before it could say so."""
-        jobs = of(self._home).all(limit=JOBS_KEPT)
-        return next((job["id"] for job in jobs if job.get("idempotency") == self.name), None)
+        jobs = of(self._home).all(limit=1, seen=lambda one: one.get("idempotency") == self.name)
+        return jobs[0]["id"] if jobs else None
+
+    def _never_ran(self, job: str | None) -> bool:
+        try:
+            record = of(self._home).record(job) if job else {}
+        except LivchatError:
+            # It is forgotten: then it had ended.
+            return False
+        return bool(record) and record["status"] == Status.KILLED and record["started_at"] is None
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -28,7 +28,7 @@ CREATE = get("server.create")
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home whose jobs are written down and never run."""
 
-    def start(home: Path, folder: JobFolder, *_: Any) -> dict[str, Any]:
+    def start(home: Path, folder: JobFolder, *_: Any, **__: Any) -> dict[str, Any]:
         return folder.update(status="failed")
 
     monkeypatch.setattr(spawn, "start", start)
