@@ -20,7 +20,7 @@ from livchat_cli import routes
 from livchat_cli.api import events, problems
 from livchat_cli.api.endpoint import Endpoint
 from livchat_cli.api.events import Streams
-from livchat_cli.api.guard import LOOPBACK, Guard, require
+from livchat_cli.api.guard import LOOPBACK, OPEN, Guard, require
 from livchat_cli.api.observe import Observed
 from livchat_cli.api.service import Service, principal
 from livchat_cli.errors import LivchatError
@@ -57,7 +57,7 @@ def create(home: Path, hosts: Iterable[str] = LOOPBACK, dev: bool = False) -> AS
     app.add_exception_handler(LivchatError, _problem)
     app.add_exception_handler(Exception, _defect)
     guard = Guard(app, service.tokens, service.limits, hosts, (DOCS, DOCUMENT) if dev else ())
-    return Observed(guard, service.metrics)
+    return Observed(guard, service.metrics, OPEN)
 
 
 def _add_others(app: FastAPI, service: Service, dev: bool) -> None:

@@ -160,15 +160,25 @@ class Endpoint:
     # --- jobs
     async def _job(self, wanted: Wanted, seconds: int) -> Response:
         job = await run_in_threadpool(self._start, wanted)
-        deadline = time.monotonic() + seconds
-        while True:
-            shown = await run_in_threadpool(wanted.client.jobs.show, job)
-            over = not Status(shown["status"]).alive
-            if over or time.monotonic() >= deadline:
-                break
-            await asyncio.sleep(_INTERVAL)
+        if seconds:
+            await self._wait(wanted, job, seconds)
+        shown = await run_in_threadpool(wanted.client.jobs.show, job)
+        over = not Status(shown["status"]).alive
         location = routes.of(get("jobs.show"))[0].request({"job": job}).path
         return JSONResponse(shown, 200 if over else 202, headers={"Location": location})
+
+    async def _wait(self, wanted: Wanted, job: str, seconds: int) -> None:
+        """Returns when the job has ended, after so many seconds, or at once where too many calls wait already."""
+        deadline = time.monotonic() + seconds
+        with (
+            self._service.waiting.one(principal(wanted.request).token) as free,
+            wanted.request.scope["state"]["in_flight"].waits(),
+        ):
+            while free and time.monotonic() < deadline:
+                record = await run_in_threadpool(wanted.client.jobs.record, job)
+                if not Status(record["status"]).alive:
+                    return
+                await asyncio.sleep(_INTERVAL)
 
     def _start(self, wanted: Wanted) -> str:
         """The id of the job that does it."""

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from livchat_cli.access import Principal
 from livchat_cli.api import asked
+from livchat_cli.api.limits import Places
 from livchat_cli.api.service import Service, principal
 from livchat_cli.client import Client
 from livchat_cli.errors import LivchatError
@@ -58,7 +58,7 @@ class Streams:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._open: Counter[str] = Counter()
+        self._places = Places(PER_TOKEN, STREAMS)
 
     async def server_sent(self, request: Request) -> Response:
         """Server-Sent Events; `Last-Event-ID`, or `after`, says where to go on."""
@@ -70,16 +70,16 @@ class Streams:
         client = self._service.client(request)
         job = await self._checked(client, request.path_params["job"])
         who = principal(request)
-        self._check_room(who)
+        # Until the call has ended: an answer whose client is gone may never begin to tell.
+        request.scope["state"]["held"].enter_context(self._counted(who, request.scope["state"]))
 
         async def lines() -> AsyncIterator[bytes]:
-            with self._counted(who):
-                async for told in self._follow(client, who, job, after):
-                    if told is None:
-                        yield b": still there\n\n"
-                    else:
-                        data = json.dumps(told.data, ensure_ascii=False)
-                        yield f"id: {told.id}\nevent: {told.kind}\ndata: {data}\n\n".encode()
+            async for told in self._follow(client, who, job, after):
+                if told is None:
+                    yield b": still there\n\n"
+                else:
+                    data = json.dumps(told.data, ensure_ascii=False)
+                    yield f"id: {told.id}\nevent: {told.kind}\ndata: {data}\n\n".encode()
 
         return StreamingResponse(lines(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
@@ -91,8 +91,7 @@ class Streams:
         client = Client(self._service.home, socket.scope["state"]["principal"])
         job = await self._checked(client, socket.path_params["job"])
         who = socket.scope["state"]["principal"]
-        self._check_room(who)
-        with self._counted(who):
+        with self._counted(who, socket.scope["state"]):
             await socket.accept()
             gone = asyncio.create_task(_until_gone(socket))
             try:
@@ -113,20 +112,19 @@ class Streams:
         await run_in_threadpool(client.call, get("jobs.show"), {"job": job})
         return job
 
-    def _check_room(self, who: Principal) -> None:
-        if self._open[who.token] >= PER_TOKEN or self._open.total() >= STREAMS:
-            message = f"there are {PER_TOKEN} streams of events by this token already, or {STREAMS} by all"
-            raise LivchatError("RATE_LIMITED", message, {"limit": PER_TOKEN}, 5)
-
     @contextlib.contextmanager
-    def _counted(self, who: Principal) -> Iterator[None]:
-        self._open[who.token] += 1
-        self._service.metrics.streams.inc()
-        try:
-            yield
-        finally:
-            self._open[who.token] -= 1
-            self._service.metrics.streams.dec()
+    def _counted(self, who: Principal, state: Mapping[str, Any]) -> Iterator[None]:
+        """Takes a place among the streams, and none among the calls. Raises LivchatError RATE_LIMITED."""
+        with self._places.one(who.token) as free:
+            if not free:
+                message = f"there are {PER_TOKEN} streams of events by this token already, or {STREAMS} by all"
+                raise LivchatError("RATE_LIMITED", message, {"limit": PER_TOKEN}, 5)
+            self._service.metrics.streams.inc()
+            try:
+                with state["in_flight"].waits():
+                    yield
+            finally:
+                self._service.metrics.streams.dec()
 
     async def _follow(self, client: Client, who: Principal, job: str, after: int) -> AsyncIterator[Told | None]:
         """The job's events from there on, None when there has been none for a while.

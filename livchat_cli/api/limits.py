@@ -1,10 +1,11 @@
-"""How often somebody may ask: sliding windows in memory, one for each token or address."""
+"""How often somebody may ask, and how much at once: kept in memory, for each token or address."""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 
@@ -51,6 +52,28 @@ class Window:
         if len(self._seen) > KEPT:
             self._seen.popitem(last=False)
         return seen
+
+
+class Places:
+    """At most `each` of something at once for each key, and `most` for all. For one event loop."""
+
+    def __init__(self, each: int, most: int) -> None:
+        self._each = each
+        self._most = most
+        self._taken: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def one(self, key: str) -> Iterator[bool]:
+        """Takes a place for as long as the context lasts; false: there was none to be had."""
+        # Looked at and taken in one step: nothing else runs in between.
+        free = self._taken[key] < self._each and self._taken.total() < self._most
+        self._taken[key] += free
+        try:
+            yield free
+        finally:
+            self._taken[key] -= free
+            if not self._taken[key]:
+                del self._taken[key]
 
 
 class Limits:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
 import secrets
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,7 +21,7 @@ from livchat_cli.errors import LivchatError
 
 LOG = logging.getLogger("livchat.api")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# What is asked at once; what comes beyond that is told to come back.
+# What is worked on at once; what comes beyond that is told to come back.
 IN_FLIGHT = 200
 # Nothing that an operation takes is nearly as long. Bytes.
 BODY = 1024 * 1024
@@ -31,23 +32,59 @@ _HEADERS = (
 )
 
 
-class Observed:
-    """Wraps the whole API."""
+class InFlight:
+    """How many calls are worked on."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self) -> None:
+        self._number = 0
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Counts a call. Raises LivchatError OVERLOADED when there are too many."""
+        if self._number >= IN_FLIGHT:
+            raise LivchatError("OVERLOADED", "too many calls at once: try again in a second", {}, 1)
+        self._number += 1
+        try:
+            yield
+        finally:
+            self._number -= 1
+
+    @contextlib.contextmanager
+    def waits(self) -> Iterator[None]:
+        """A call that is counted waits for something, and keeps nobody out meanwhile. It goes on whoever came since."""
+        self._number -= 1
+        try:
+            yield
+        finally:
+            self._number += 1
+
+
+class Observed:
+    """Wraps the whole API. Paths that are `free` are answered however much is asked.
+
+    The state of a call has `in_flight`, for what waits, and `held`, a stack that is closed when the call has ended.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, free: Collection[str]) -> None:
         self._app = app
         self._metrics = metrics
-        self._in_flight = 0
+        self._free = free
+        self._in_flight = InFlight()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         call = _Call(scope, receive, send)
-        self._in_flight += 1
+        call.state["in_flight"] = self._in_flight
         try:
-            self._admit(call)
-            await self._app(scope, receive, call.send)
+            call.check_id()
+            # Until it is refused: who then sends no body, which is waited for, keeps nobody out.
+            with (
+                contextlib.nullcontext() if scope["path"] in self._free else self._in_flight.one(),
+                contextlib.ExitStack() as call.state["held"],
+            ):
+                await self._app(scope, receive, call.send)
         except LivchatError as error:
             self._metrics.refused(error.code)
             await call.fail(error)
@@ -59,17 +96,7 @@ class Observed:
             LOG.error("%s", json.dumps({"request_id": call.id, "defect": type(defect).__name__, "at": where}))
             await call.fail(problems.internal(defect))
         finally:
-            self._in_flight -= 1
             self._note(call)
-
-    def _admit(self, call: _Call) -> None:
-        given = call.header(b"x-request-id")
-        if given is not None and not REQUEST_ID.fullmatch(given):
-            message = "X-Request-ID: not allowed; allowed: letters, digits and ._-, 64 at most"
-            raise LivchatError("INPUT_INVALID", message, {"fields": [{"field": "X-Request-ID"}]})
-        call.identify(given)
-        if self._in_flight > IN_FLIGHT:
-            raise LivchatError("OVERLOADED", "too many calls at once: try again in a second", {}, 1)
 
     def _note(self, call: _Call) -> None:
         seconds = time.monotonic() - call.began
@@ -105,11 +132,21 @@ class _Call:
         self.began = time.monotonic()
         self.status = 0
         self._send = send
-        self.identify(None)
+        self._identify(secrets.token_hex(16))
 
-    def identify(self, given: str | None) -> None:
-        self.id = given or secrets.token_hex(16)
-        self.state["request_id"] = self.id
+    def check_id(self) -> None:
+        """Takes the identity that the caller gives it. Raises LivchatError INPUT_INVALID where that is none."""
+        given = self.header(b"x-request-id")
+        if given is None:
+            return
+        if not REQUEST_ID.fullmatch(given):
+            message = "X-Request-ID: not allowed; allowed: letters, digits and ._-, 64 at most"
+            raise LivchatError("INPUT_INVALID", message, {"fields": [{"field": "X-Request-ID"}]})
+        self._identify(given)
+
+    def _identify(self, identity: str) -> None:
+        self.id = identity
+        self.state["request_id"] = identity
 
     def header(self, name: bytes) -> str | None:
         return next((value.decode("latin-1") for key, value in self.scope["headers"] if key == name), None)

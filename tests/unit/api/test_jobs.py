@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from livchat_cli.access import Tokens
+from livchat_cli.api.events import PER_TOKEN
+from livchat_cli.api.idempotency import Once
+from livchat_cli.api.observe import IN_FLIGHT
+from livchat_cli.api.service import WAITING_EACH
 from livchat_cli.jobs import JobFolder, Jobs
+from livchat_cli.operations import get
 from tests.unit.api.running import Running
 from tests.unit.api.test_calls import problem
 
@@ -265,3 +275,117 @@ def test_a_job_survives_the_end_of_the_api_and_is_found_once(
     # It began once and ended once.
     events = Jobs(api.home).get(record["id"]).events()
     assert [one["kind"] for one in events if one["task"] == "Sleep"] == ["started", "changed"]
+
+
+@contextlib.contextmanager
+def alive(home: Path) -> Iterator[str]:
+    """A job that lives for as long as the context lasts."""
+    folder = JobFolder.make(home / "jobs")
+    with folder.lock():
+        folder.update(operation="server.setup", servers=["s0"], status="running")
+        yield folder.id
+
+
+def test_who_waits_for_a_job_keeps_nobody_else_out(another: Callable[..., Running]) -> None:
+    api = another()
+    api.start()
+    setup, key, tokens = get("server.setup"), "the-one", 5
+    keys = [api.key(name=f"waits-{number}") for number in range(tokens)]
+    with alive(api.home) as job:
+        asked = f"{setup.name} {setup.parse({'target': ['s0']}, strict=True).model_dump_json()}".encode()
+        for one in Tokens(api.home).all():
+            # As if each had asked for it.
+            with Once(api.home).key(one.id, key, asked) as attempt:
+                attempt.begin()
+                attempt.keep(job)
+
+        async def ask() -> None:
+            async with contextlib.AsyncExitStack() as stack:
+                # One more of the first token than may wait.
+                askers = [keys[0], *keys * WAITING_EACH]
+                answers = [await stack.enter_async_context(waiting(api, one, key)) for one in askers]
+                done, left = await asyncio.wait(answers, timeout=8)
+                assert [one.result().split()[1] for one in done] == [b"202"]
+                assert len(left) == tokens * WAITING_EACH
+                async with httpx.AsyncClient(base_url=api.url, timeout=20) as client:
+                    assert (await client.get("/health")).status_code == 200
+                    headers = {"Authorization": f"Bearer {api.key('read')}"}
+                    assert (await client.get("/v1/servers", headers=headers)).status_code == 200
+                Jobs(api.home).get(job).update(status="successful")
+                ended, _left = await asyncio.wait(left, timeout=30)
+                assert {one.result().split()[1] for one in ended} == {b"200"}
+                assert len(ended) == len(left)
+
+        asyncio.run(ask())
+
+
+@contextlib.asynccontextmanager
+async def waiting(api: Running, token: str, key: str) -> AsyncIterator[asyncio.Task[bytes]]:
+    """A call that waits for a setup, with the first line of its answer to come."""
+    body = b'{"target": ["s0"]}'
+    head = (
+        f"POST /v1/server/setup?wait=45 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        f"Idempotency-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    address = urlsplit(api.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(head.encode() + body)
+    # One after the other: who comes while the key is looked at is told to come again.
+    await asyncio.sleep(0.03)
+    line = asyncio.create_task(reader.readline())
+    try:
+        yield line
+    finally:
+        line.cancel()
+        writer.close()
+
+
+def test_who_is_refused_and_sends_no_body_keeps_nobody_else_out(another: Callable[..., Running]) -> None:
+    api = another()
+    api.start()
+    address = urlsplit(api.url)
+    head = b"POST /v1/servers HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+
+    async def ask() -> None:
+        connections = [await asyncio.open_connection(address.hostname, address.port) for _ in range(IN_FLIGHT + 50)]
+        for _reader, writer in connections:
+            writer.write(head)
+        await asyncio.sleep(0.5)
+        async with httpx.AsyncClient(
+            base_url=api.url, headers={"Authorization": f"Bearer {api.key('read')}"}
+        ) as client:
+            assert (await client.get("/v1/servers")).status_code == 200
+        refused = [(await reader.readline()).split()[1] for reader, _writer in connections]
+        # Not one was told that there were too many.
+        assert set(refused) == {b"401"}
+        for _reader, writer in connections:
+            writer.close()
+
+    asyncio.run(ask())
+
+
+def test_streams_that_are_opened_at_the_same_moment_stay_within_the_limit(api: Running) -> None:
+    address = urlsplit(api.url)
+
+    async def burst(job: str) -> Counter[bytes]:
+        connections = [await asyncio.open_connection(address.hostname, address.port) for _ in range(4 * PER_TOKEN)]
+        for _reader, writer in connections:
+            writer.write(
+                f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: localhost\r\n"
+                f"Authorization: Bearer {api.key(name='burst')}\r\n\r\n".encode()
+            )
+        found = Counter([(await reader.readline()).split()[1] for reader, _writer in connections])
+        for _reader, writer in connections:
+            writer.close()
+        return found
+
+    with alive(api.home) as job:
+        api.key(name="burst")
+        for _time in range(2):
+            # Those of the first time are given back.
+            assert asyncio.run(burst(job)) == {b"200": PER_TOKEN, b"429": 3 * PER_TOKEN}
+            with api.client() as client:
+                deadline = time.monotonic() + 30
+                while "livchat_api_streams 0.0" not in client.get("/metrics").text:
+                    assert time.monotonic() < deadline, "a closed stream still counts"
+                    time.sleep(0.2)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from livchat_cli.api import limits
-from livchat_cli.api.limits import Window
+from livchat_cli.api.limits import Places, Window
 
 
 class Clock:
@@ -39,3 +41,12 @@ def test_only_so_many_keys_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     # The one that was quiet for longest is forgotten, the others are not.
     assert window.take("d") > 0
     assert window.take("a") == 0
+
+
+def test_only_so_many_have_a_place_at_once_and_each_is_given_back() -> None:
+    places = Places(2, 3)
+    with places.one("a") as first, contextlib.ExitStack() as later:
+        assert first
+        assert [later.enter_context(places.one(key)) for key in "aabbc"] == [True, False, True, False, False]
+    with places.one("a") as first, places.one("a") as second, places.one("b") as third:
+        assert first and second and third
