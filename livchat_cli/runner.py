@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -47,6 +47,8 @@ class Run:
 
     What ansible-runner offers for variables and environment ends up in files and arguments that outlive the run, so
     neither is used: extra-vars go through a file of mode 0600 that is gone when the run is.
+
+    `redactor` is asked twice for what is to be taken out of all that the run leaves: the run may make secrets itself.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Run:
         home: Path,
         folder: JobFolder,
         operation: str,
-        redact: Redactor,
+        redactor: Callable[[], Redactor],
         *,
         listener: Listener | None = None,
         notes: Collection[Progress] = (),
@@ -63,7 +65,8 @@ class Run:
         self._home = home
         self._folder = folder
         self._operation = operation
-        self._redact = redact
+        self._redactor = redactor
+        self._redact = redactor()
         self._listener = listener
         # What is to be told as soon as there is somewhere to tell it.
         self._notes = notes
@@ -115,6 +118,7 @@ class Run:
             except KeyboardInterrupt:
                 # While it waited for its turn; from then on the run itself sees to it.
                 self.cancel()
+            self._redact = self._redactor()
             with contextlib.suppress(OSError):
                 self._folder.write("log", self._redact(log))
             if error := self._verdict(rc, log, extra_vars):
@@ -252,9 +256,11 @@ class Run:
         return False
 
     def _tell(self, at: Any, step: Progress) -> None:
+        # Hosts stay: an application's variable may have the same value, and is no secret then.
+        told = {"at": at, **asdict(step), "task": self._redact(step.task)}
         # A full disk is no reason to stop half way.
         with contextlib.suppress(OSError):
-            self._events.write(json.dumps({"at": at, **asdict(step)}) + "\n")
+            self._events.write(json.dumps(told) + "\n")
         if self._listener:
             self._listener(step)
 

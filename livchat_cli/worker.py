@@ -49,9 +49,15 @@ class Worker:
         parameters = self._operation.parse(self._request["parameters"])
         extra_vars = self._operation.extra_vars(parameters)
         notes = [Progress(**{**one, "kind": Kind(one["kind"])}) for one in self._request["notes"]]
-        redact = Redactor(self._secrets(extra_vars))
+        known: set[str] = set()
+
+        def redactor() -> Redactor:
+            # Of all times that it is asked: the job makes secrets, and forgets others.
+            known.update(self._secrets(extra_vars))
+            return Redactor(known)
+
         seconds = min(self._operation.timeout, self._request.get("timeout") or self._operation.timeout)
-        run = Run(self._home, self._folder, self._operation.name, redact, notes=notes, seconds=seconds)
+        run = Run(self._home, self._folder, self._operation.name, redactor, notes=notes, seconds=seconds)
         error: LivchatError | None = None
         try:
             result = run.run(f"livchat.setup.{self._operation.playbook}", extra_vars, place=self._place)

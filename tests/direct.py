@@ -27,9 +27,10 @@ class DirectJob:
         notes = Jobs(home).bury_dead()
         self.folder = JobFolder.make(home / "jobs")
         self.id = self.folder.id
-        redact = Redactor(secrets)
         self._turns = Turns(Home(str(home)))
-        self._run = Run(home, self.folder, "test", redact, listener=listener, notes=notes, seconds=seconds)
+        self._run = Run(
+            home, self.folder, "test", lambda: Redactor(secrets), listener=listener, notes=notes, seconds=seconds
+        )
         self.cancel = self._run.cancel
 
     def run(

@@ -27,7 +27,8 @@ DECLARATION = """    Operation(
         examples=("server nap prod --apps n8n",),
     ),
 """
-# The variable `nap.seconds` says how long; what it prints and hands over holds whatever else it was given.
+# The variable `nap.seconds` says how long; what it prints and hands over holds whatever else it was given. `nap.makes`
+# is a path in the vault, for a secret that the job makes itself.
 PLAYBOOK = """---
 - name: Rest
   hosts: localhost
@@ -38,6 +39,18 @@ PLAYBOOK = """---
       ansible.builtin.command:
         argv: [sleep, "{{ variables.nap.seconds | default('0.1') }}"]
       changed_when: true
+    - name: Make a secret
+      livchat.setup.secret:
+        entries: [{secrets: [{vault_path: "{{ variables.nap.makes }}", generate: {length: 32}}]}]
+      when: variables.nap.makes is defined
+    - name: Tell it
+      ansible.builtin.debug:
+        msg: "made {{ lookup('livchat.setup.vaulted', variables.nap.makes) }}"
+      when: variables.nap.makes is defined
+    - name: Fail with it
+      ansible.builtin.fail:
+        msg: "does not start with {{ lookup('livchat.setup.vaulted', variables.nap.makes) }}"
+      when: variables.nap.makes is defined and variables.nap.fails is defined
     - name: Talk
       ansible.builtin.debug:
         msg: "said {{ variables.nap.secret | default('nothing') }}"
@@ -48,7 +61,10 @@ PLAYBOOK = """---
     - name: Hand the result over
       ansible.builtin.set_stats:
         data:
-          livchat_result: {rested: "{{ target }}", said: "{{ variables.nap.secret | default('') }}"}
+          livchat_result:
+            rested: "{{ target }}"
+            said: "{{ variables.nap.secret | default('') }}{{
+              lookup('livchat.setup.vaulted', variables.nap.makes) if variables.nap.makes is defined else '' }}"
         per_host: false
 """
 

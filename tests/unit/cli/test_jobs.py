@@ -237,6 +237,20 @@ def test_an_error_comes_back_without_what_it_quotes(tree: Tree, home: Path) -> N
     assert "woken by (redacted)" in done["error"]["message"]
 
 
+@pytest.mark.parametrize("more", [{}, {"fails": "yes"}])
+def test_a_secret_that_the_job_makes_itself_stays_in_the_vault(
+    tree: Tree, home: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, str]
+) -> None:
+    done = ended(home, nap(tree, home, "one", makes="apps/new/password", **more))
+    monkeypatch.setenv("LIVCHAT_VAULT_PASSWORD", PASSWORD)
+    made = Vault(Home(str(home))).get("apps/new/password")
+    assert made
+    kept = "".join(path.read_text(errors="replace") for path in home.rglob("*") if path.is_file())
+    assert made not in kept and made not in json.dumps(done)
+    told = done["error"]["message"] if more else done["result"]["said"]
+    assert "(redacted)" in told and "made (redacted)" in Jobs(home).get(done["id"]).log()
+
+
 def test_the_list_filters_and_goes_on_after_a_job(home: Path) -> None:
     names = []
     for number, (operation, server, state) in enumerate(
