@@ -124,7 +124,7 @@ class Calls:
         """The result of an operation that reads, for a plan or a resource; what it says is not cleaned yet.
 
         Raises:
-            LivchatError: what it failed with; READ_TIMEOUT when it takes too long.
+            LivchatError: what it failed with, of a job as a ToolError; READ_TIMEOUT when it takes too long.
         """
         found = get(operation)
         found.parse(values, strict=True)
@@ -134,7 +134,11 @@ class Calls:
         record = await self._thread(self._backend.start, found, values, request_id, None)
         if not await Watch(self._backend, record["id"]).ended(READING):
             raise LivchatError("READ_TIMEOUT", f"{operation}: {READING:.0f} s", {"job": record["id"]})
-        return result_of(await self._thread(self._backend.show, record["id"]))
+        ended = await self._thread(self._backend.show, record["id"])
+        try:
+            return result_of(ended)
+        except LivchatError as error:
+            raise ToolError(error, job=record["id"]) from None
 
     # --- what is asked for
     def _read(self, params: types.CallToolRequestParams, account: Account) -> Call:

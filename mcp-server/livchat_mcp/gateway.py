@@ -24,7 +24,7 @@ from livchat_mcp import __version__, completions
 from livchat_mcp.backend import Backend
 from livchat_mcp.calls import Calls
 from livchat_mcp.clean import Cleaner
-from livchat_mcp.errors import failure
+from livchat_mcp.errors import ToolError, failure
 from livchat_mcp.options import Options
 from livchat_mcp.prompts import Prompts
 from livchat_mcp.rate import Rates
@@ -155,7 +155,11 @@ class Gateway:
         except LivchatError as error:
             # The protocol wants the caller's own address back.
             about = {"uri": str((ctx.params or {}).get("uri"))[:200]} if error.code == "RESOURCE_NOT_FOUND" else None
-            said = self._clean.text(f"{error.code}: {error.message}")[:1000]
+            message = error.message
+            if isinstance(error, ToolError) and error.job:
+                # It may hold what a server printed, and an error of the protocol has no place for the marks.
+                message = self._texts("job_failed", job=error.job)
+            said = self._clean.text(f"{error.code}: {message}")[:1000]
             raise MCPError(_code(error, ctx), said, about) from None
         except (MCPError, ValidationError):
             # The SDK makes its own of these, and quotes nothing.

@@ -182,6 +182,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "este gateway não faz o que destrói (--no-destructive)",
         "this gateway does nothing that destroys (--no-destructive)",
     ),
+    "job_failed": (
+        "o trabalho {job} falhou; veja livchat://trabalhos/{job}",
+        "the job {job} failed; see livchat://trabalhos/{job}",
+    ),
     "internal": ("defeito do livchat-mcp ({kind})", "a defect of livchat-mcp ({kind})"),
     "next_plan": ("chame de novo sem plano para receber um novo", "call again without plano to get a new one"),
     "next_approval": (
