@@ -21,7 +21,7 @@ from livchat_cli.errors import LivchatError
 from livchat_cli.jobs import Status, redacted
 from livchat_cli.keys import Keys
 from livchat_cli.operations import Operation, Scope, get
-from livchat_mcp import present
+from livchat_mcp import joblog, present
 from livchat_mcp.approval import Asked, Confirmation, Person
 from livchat_mcp.backend import Backend
 from livchat_mcp.blast import LISTS, Planner
@@ -173,8 +173,8 @@ class Calls:
         if operation.name == "logs":
             values["lines"] = present.lines_wanted(call)
         if operation.name == "jobs.log":
-            values["lines"] = min(present.MOST_LINES, int(getattr(call.parameters, "lines", present.MOST_LINES)))
-            values |= {"skip": int(call.cursor)} if call.cursor else {}
+            lines = await joblog.lines_of(self.read, self._clean, values["job"])
+            return present.job_log(lines, call, self._texts)
         steps = Steps(context.session, self._texts, lambda text: self._clean.text(text, _sensitive(call)))
         if operation.function:
             return await self._call(call, values, steps, account)

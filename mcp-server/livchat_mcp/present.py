@@ -11,7 +11,7 @@ from typing import Any
 
 from livchat_mcp.clean import Foreign
 from livchat_mcp.options import COMMAND_OUTPUT
-from livchat_mcp.reply import Reply
+from livchat_mcp.reply import Reply, compact
 from livchat_mcp.texts import Texts
 from livchat_mcp.tools import Call
 
@@ -22,7 +22,7 @@ SLACK = 300
 # Of hosts, services and codes; nobody can be told what to do with so little.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
-# Characters of all lines at most, so that they find room in a result.
+# Characters of all lines at most, as JSON, so that they find room in a result.
 _LOG_ROOM = 7_500
 
 
@@ -30,8 +30,6 @@ def present(operation: str, result: Any, call: Call | None, texts: Texts) -> Rep
     """The answer for an operation's result; `call` is the one that asked, if it was for this very operation."""
     if operation == "logs":
         return _logs(result, call, texts)
-    if operation == "jobs.log":
-        return _job_log(result, call, texts)
     shown = _SHOWN[operation](result) if operation in _SHOWN else result
     return Reply.of(marked(shown))
 
@@ -110,7 +108,7 @@ def _logs(result: list[Mapping[str, Any]], call: Call | None, texts: Texts) -> R
     wanted = (
         MOST_LINES if before or call is None else min(MOST_LINES, int(getattr(call.parameters, "lines", MOST_LINES)))
     )
-    shown = _newest(lines, wanted)
+    shown = newest(lines, wanted)
     services = sorted({str(one.get("service", "")) for one in result})
     reply = Reply(result={"servicos": services, "linhas": len(shown), "log": Foreign("\n".join(shown))})
     if call and len(shown) < len(lines) and shown:
@@ -121,23 +119,25 @@ def _logs(result: list[Mapping[str, Any]], call: Call | None, texts: Texts) -> R
     return _with_older(reply, call, texts)
 
 
-def _job_log(result: Mapping[str, Any], call: Call | None, texts: Texts) -> Reply:
-    """The newest lines that find room; the cursor says how many of the newest were seen."""
-    lines, total = result["lines"], int(result["total"])
-    shown = _newest(lines, MOST_LINES)
-    before = int(call.cursor) if call and call.cursor else int(getattr(call and call.parameters, "skip", 0))
-    seen = before + len(shown)
-    reply = Reply(result={"job": result["job"], "linhas": len(shown), "de": total, "log": Foreign("\n".join(shown))})
-    reply.cursor = str(seen) if shown and seen < total else ""
+def job_log(lines: list[str], call: Call, texts: Texts) -> Reply:
+    """Of all lines, the newest that find room; the cursor says how many of the newest were seen."""
+    parameters: Any = call.parameters
+    seen = int(call.cursor) if call.cursor else parameters.skip
+    shown = newest(lines[: max(0, len(lines) - seen)], min(MOST_LINES, parameters.lines))
+    log = Foreign("\n".join(shown))
+    reply = Reply(result={"job": parameters.job, "linhas": len(shown), "de": len(lines), "log": log})
+    seen += len(shown)
+    reply.cursor = str(seen) if shown and seen < len(lines) else ""
     return _with_older(reply, call, texts)
 
 
-def _newest(lines: list[str], most: int) -> list[str]:
+def newest(lines: list[str], most: int) -> list[str]:
     """The newest lines that find room, one at least."""
     shown: list[str] = []
     room = _LOG_ROOM
     for line in reversed(lines):
-        room -= len(line) + 2
+        # Its quotes stand for the line's end.
+        room -= len(compact(line))
         if len(shown) == most or (room < 0 and shown):
             break
         shown.insert(0, line[:_LOG_ROOM])

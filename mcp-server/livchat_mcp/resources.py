@@ -14,7 +14,7 @@ from mcp import types
 
 from livchat_cli.errors import LivchatError
 from livchat_cli.operations import Operation, get
-from livchat_mcp import present, schemas
+from livchat_mcp import joblog, present, schemas
 from livchat_mcp.backend import Backend
 from livchat_mcp.clean import Cleaner, Foreign
 from livchat_mcp.reply import LONGEST, Marker, Reply, compact
@@ -23,8 +23,6 @@ from livchat_mcp.texts import Texts
 SCHEME = "livchat"
 # Jobs that are read for a page: more than find room in it.
 _JOBS = 200
-# Lines of a job's log in one page; the newest are page 1.
-PAGE = 200
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}"
 Read = Callable[[str, dict[str, Any]], Awaitable[Any]]
 # What names an entry of a list.
@@ -73,7 +71,7 @@ TEMPLATES = (
     _Resource("catalogo/{app}", "Definição de uma aplicação", "Definition of an application", "catalog.show"),
     _Resource("trabalhos/{job}", "Um trabalho e seu resultado", "A job and its result", "jobs.show"),
     _Resource("trabalhos/{job}/log", "Fim do log de um trabalho", "End of a job's log", "jobs.log"),
-    _Resource("trabalhos/{job}/log/{pagina}", "Página do log; 1 é a última", "Page of it; 1 is the last", "jobs.log"),
+    _Resource("trabalhos/{job}/log/{vistas}", "Antes das tantas já vistas", "Before so many lines seen", "jobs.log"),
     _Resource("operacoes/{operacao}", "Parâmetros de uma operação", "An operation's parameters", "catalog.list"),
 )
 _LISTS = {one.path for one in (*RESOURCES, *PAGES)}
@@ -128,7 +126,9 @@ class Resources:
 
     async def _text(self, path: str, names: dict[str, str]) -> str:
         if path.endswith("/logs"):
-            result = await self._read("logs", {"target": names["servidor"], "instance": names["app"], "lines": PAGE})
+            result = await self._read(
+                "logs", {"target": names["servidor"], "instance": names["app"], "lines": present.MOST_LINES}
+            )
             reply = present.present("logs", self._clean(result), None, self._texts)
             return self._foreign(str((reply.result or {})["log"]))
         if "/log" in path:
@@ -196,11 +196,18 @@ class Resources:
         return {**shown, "required": schemas.required(operation), "parameters": parameters}
 
     async def _log(self, names: dict[str, str]) -> str:
-        asked = names.get("pagina", "1")
-        page = max(1, int(asked)) if asked.isascii() and asked.isdigit() else 1
-        read = {"job": names["job"], "lines": PAGE, "skip": (page - 1) * PAGE}
-        found = await self._read("jobs.log", read)
-        return self._foreign(self._clean.text("\n".join(found["lines"])))
+        """The newest lines that find room before those that were seen; a hint says where the older ones are."""
+        asked = names.get("vistas", "0")
+        if not (asked.isascii() and asked.isdigit()):
+            raise LivchatError("RESOURCE_NOT_FOUND", "there is no such page")
+        lines = await joblog.lines_of(self._read, self._clean, names["job"])
+        left = lines[: max(0, len(lines) - int(asked))]
+        shown = present.newest(left, present.MOST_LINES)
+        text = self._foreign("\n".join(shown))
+        if len(shown) == len(left):
+            return text
+        address = f"{SCHEME}://trabalhos/{names['job']}/log/{int(asked) + len(shown)}"
+        return f"{text}\n{self._texts('older_at', address=address)}"
 
     def _foreign(self, text: str) -> str:
         mark = secrets.token_hex(6)

@@ -38,6 +38,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "more_at": ("há mais que estes {shown}: leia {address}", "there are more than these {shown}: read {address}"),
     "older": ("linhas mais antigas: cursor={cursor}{narrow}", "older lines: cursor={cursor}{narrow}"),
+    "older_at": ("linhas mais antigas: leia {address}", "older lines: read {address}"),
     "cut": ("resultado cortado em {limit} caracteres{narrow}", "result cut at {limit} characters{narrow}"),
     "narrow": ("; ou restrinja com {arguments}", "; or narrow it with {arguments}"),
     "foreign": (

@@ -60,7 +60,7 @@ def backend() -> Scripted:
         ("livchat://trabalhos", JOB),
         (f"livchat://trabalhos/{JOB}", '"server":"prod"'),
         (f"livchat://trabalhos/{JOB}/log", "TASK 449\n"),
-        (f"livchat://trabalhos/{JOB}/log/3", "TASK 49\n"),
+        (f"livchat://trabalhos/{JOB}/log/400", "TASK 49\n"),
         ("livchat://operacoes", '"name":"server.destroy"'),
         ("livchat://operacoes/launch", '"required":["names"]'),
     ],
@@ -137,6 +137,68 @@ async def test_a_list_that_is_longer_than_a_page_is_read_to_its_end(
     assert 1 < pages < count / 2
 
 
+KEY = [
+    "-----BEGIN PRIVATE KEY-----",
+    *("MIIEvQIBADANBgkqhkiG9w0BAQ" for _line in range(50)),
+    "-----END PRIVATE KEY-----",
+]
+LOGS = {
+    "short lines": [f"TASK {number}" for number in range(1000)],
+    "lines of a module's answer": [f"{number} " + json.dumps({"a": "b\\c" * 20}) for number in range(1000)],
+    "lines longer than a page": [f"{number} " + 'x"' * (9000 if number % 3 else 10) for number in range(7)],
+    "more lines than are read at once": [f"TASK {number}" for number in range(10_050)],
+    "a line over many": ["first", "<" + "y" * 40_000 + ">"],
+    "none": [],
+}
+
+
+async def pages_of(client: Any, door: str) -> list[str]:
+    """The pages of the job's log, the oldest first, as whoever follows the hints sees them."""
+    found: list[str] = []
+    address, cursor = f"livchat://trabalhos/{JOB}/log", ""
+    while True:
+        if door == "resource":
+            (content,) = (await client.client.read_resource(address)).contents
+            text, hint = content.text, content.text.rpartition("\n")[2]
+            following = re.search(rf"livchat://trabalhos/{JOB}/log/\d+$", hint)
+        else:
+            said = await client.call("trabalhos", acao="log", job=JOB, **({"cursor": cursor} if cursor else {}))
+            text, following = said["resultado"]["log"], said.get("cursor", "")
+            assert len(json.dumps(said, ensure_ascii=False, separators=(",", ":"))) <= 10_000
+        assert len(text) <= 10_000
+        block = re.search(r"<<([0-9a-f]{12})\n(.*)\n\1>>", text, re.DOTALL)
+        assert block
+        found.insert(0, block[2])
+        if not following:
+            return found
+        address, cursor = (following[0], "") if door == "resource" else ("", following)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("door", ["tool", "resource"])
+@pytest.mark.parametrize("log", LOGS)
+async def test_a_jobs_log_is_read_whole_and_nothing_of_it_twice(home: Path, door: str, log: str) -> None:
+    async with asker(gateway(home, Scripted({"jobs.log": LOGS[log]}))) as client:
+        found = await pages_of(client, door)
+    # Where a line was too long for one, it goes on in the next.
+    assert "".join("\n".join(found).split("\n")) == "".join(LOGS[log])
+    if log == "short lines":
+        assert "\n".join(found).split("\n") == LOGS[log] and len(found) == 5
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("door", ["tool", "resource"])
+@pytest.mark.parametrize("after", [0, 150, 180, 199, 251])
+async def test_a_secret_is_found_though_a_page_ends_within_it(home: Path, door: str, after: int) -> None:
+    secret = "cAnArY-5ecret-" + "s" * 200
+    # Where a long line is cut.
+    lines = ["before", *KEY, *("after" for _line in range(after)), "x" * 3400 + secret, "y" * 7400 + secret]
+    async with asker(gateway(home, Scripted({"jobs.log": lines}), secrets=lambda: (secret,))) as client:
+        found = "\n".join(await pages_of(client, door))
+    assert "MIIE" not in found and "ssss" not in found and "cAnArY" not in found
+    assert found.startswith("before\n(redacted)\n") and found.count("(redacted)") == 3
+
+
 @pytest.mark.anyio
 async def test_a_page_goes_on_where_it_was_though_its_last_entry_is_gone(home: Path) -> None:
     async with asker(gateway(home, backend())) as client:
@@ -173,6 +235,7 @@ async def test_what_a_server_said_in_a_jobs_error_is_not_in_that_of_the_protocol
         "livchat://servidores/prod/apps/$(id)/logs",
         "livchat://servidores/Prod/apps/n8n/logs",
         "livchat://trabalhos/1/log",
+        f"livchat://trabalhos/{JOB}/log/last",
         "file:///etc/passwd",
         "livchat://operacoes/none",
         "livchat://trabalhos/depois/1",
@@ -243,7 +306,7 @@ async def test_a_prompts_argument_is_a_name_and_no_sentence(home: Path, value: s
         ("preparar-servidor", ("dominio", ""), {}, ["", "prod.example.com"]),
         ("livchat://trabalhos/{job}", ("job", "2026"), {}, [JOB]),
         ("livchat://operacoes/{operacao}", ("operacao", "server.d"), {}, ["server.destroy"]),
-        ("livchat://trabalhos/{job}/log/{pagina}", ("pagina", ""), {}, []),
+        ("livchat://trabalhos/{job}/log/{vistas}", ("vistas", ""), {}, []),
     ],
 )
 async def test_names_are_completed(  # noqa: PLR0917  # pytest gives them by name
