@@ -30,7 +30,7 @@ from livchat_mcp.errors import ToolError, advice, failure
 from livchat_mcp.options import Options
 from livchat_mcp.plans import LIFETIME, Plans
 from livchat_mcp.progress import Steps
-from livchat_mcp.reply import Reply
+from livchat_mcp.reply import LARGEST_ERROR, Reply, shorter
 from livchat_mcp.texts import Texts
 from livchat_mcp.tools import Call, Toolbox, plans
 from livchat_mcp.watch import Watch
@@ -245,7 +245,8 @@ class Calls:
             if call.wait:
                 # Who waited for it is told as if the call that began it had come back with it.
                 raise ToolError(error, job=job) from None
-            shown["error"] = present.failed(error.to_dict())
+            # The call did what it was asked to: it is the job that failed.
+            shown["error"] = shorter(present.failed(self._clean(error.to_dict())), LARGEST_ERROR)
             return Reply(result=present.marked(self._clean(shown)), job=job, hints=[advice(error, self._texts, job)])
         found = present.result_of_job({**record, "result": self._clean(record.get("result"))}, self._texts)
         if isinstance(found, list):

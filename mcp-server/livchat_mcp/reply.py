@@ -57,7 +57,7 @@ class Reply:
         narrow = texts("narrow", arguments=", ".join(narrowing)) if narrowing else ""
         if self.plan and _size(self.plan) > _ROOM:
             # Its identifier and the time it has stay whole, as all that is short does.
-            self.plan = _shorter(self.plan, _ROOM)
+            self.plan = shorter(self.plan, _ROOM)
             self.hints.append(texts("cut", limit=LONGEST, narrow=narrow))
         if self.items is not None:
             total = len(self.items)
@@ -66,7 +66,7 @@ class Reply:
             number = _fitting(left, room)
             self.items = left[:number]
             if left and not number:
-                self.items = [_shorter(left[0], room)]
+                self.items = [shorter(left[0], room)]
                 self.hints.append(texts("cut", limit=LONGEST, narrow=narrow))
             end = start + len(self.items)
             if end < total and address:
@@ -76,7 +76,7 @@ class Reply:
                 shown = f"{start + 1}-{end}"
                 self.hints.append(texts("more", shown=shown, total=total, cursor=self.cursor, narrow=narrow))
         elif _size(self.result) > _ROOM:
-            self.result = _shorter(self.result, _ROOM)
+            self.result = shorter(self.result, _ROOM)
             self.hints.append(texts("cut", limit=LONGEST, narrow=narrow))
         return self
 
@@ -162,7 +162,8 @@ def _fitting(items: list[dict[str, Any]], room: int) -> int:
     return len(items)
 
 
-def _shorter(value: Any, room: int) -> Any:
+def shorter(value: Any, room: int) -> Any:
+    """The value with its texts and lists cut until it finds room, in characters of JSON."""
     for text, length in _SHORTER:
         cut = _trimmed(value, text, length)
         if _size(cut) <= room:

@@ -269,6 +269,17 @@ async def test_who_waits_for_a_job_that_fails_is_told_as_by_the_call_that_began_
 
 
 @pytest.mark.anyio
+async def test_a_job_that_failed_long_ago_is_shown_with_an_error_no_larger_than_others(home: Path) -> None:
+    error = LivchatError("JOB_TIMEOUT", "x" * 9000, {"job": JOB, "output": ["y" * 900] * 9, "host": "prod"})
+    record = {"id": JOB, "operation": "exec", "status": "failed", "servers": [], "error": error.to_dict()}
+    said = await answer(home, Scripted({"jobs.show": record}), "trabalhos", acao="show", job=JOB)
+    shown = said["resultado"]["error"]
+    assert size(shown) <= LARGEST_ERROR
+    assert (shown["code"], shown["details"]["job"], shown["details"]["host"]) == ("JOB_TIMEOUT", JOB, "prod")
+    assert "xxx" in shown["message"] and "yyy" in shown["details"]["output"] and "verifique antes" in said["proximo"]
+
+
+@pytest.mark.anyio
 async def test_values_given_for_applications_do_not_come_back(home: Path) -> None:
     backend = Scripted({"app.install": [{"server": "prod", "summary": ["password is hunter2hunter2"]}]})
     variables = {"n8n": {"owner_password": "hunter2hunter2"}}
