@@ -16,6 +16,9 @@ _SHAPES = (
     r"livchat_key_[0-9a-f]{8}_[A-Za-z0-9_-]{20,}"
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z)"
 )
+# A line of a secret that has several is looked for alone where it is as long as this, and one word: a log may begin
+# within a key, and has a time before each line.
+_LONG_LINE = 16
 # Shorter values would redact half of every sentence, and are no secrets worth the name.
 _SHORTEST = 6
 
@@ -95,5 +98,7 @@ class Redactor:
 
 
 def forms(secret: str) -> set[str]:
-    """The secret as it is, in JSON within a text, and in an address."""
-    return {secret, json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")}
+    """The secret as it is, in JSON within a text, and in an address; and the long lines of one that has several."""
+    written = {secret, json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")}
+    lines = [line.strip() for line in secret.splitlines()] if "\n" in secret else []
+    return written | {line for line in lines if len(line) >= _LONG_LINE and len(line.split()) == 1}

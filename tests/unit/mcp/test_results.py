@@ -231,6 +231,17 @@ def test_secrets_of_several_lines_and_in_other_forms_are_found() -> None:
         assert work(f"https://x:{quote(odd, safe='')}@db") == "https://x:(redacted)@db"
 
 
+def test_a_key_is_found_line_by_line_where_a_log_begins_within_it() -> None:
+    body = [f"b3BlbnNzaC1rZXktdjE{letter * 40}" for letter in "abc"]
+    key = "\n".join(["-----BEGIN OPENSSH PRIVATE KEY-----", *body, "-----END OPENSSH PRIVATE KEY-----", ""])
+    # As Docker prints them.
+    cut = [f"2026-01-02T03:04:05.000000001Z a.1@prod | {line}" for line in body[1:]]
+    ours = f"{key}\nwords that stand in any log\n"
+    for work in (Cleaner(lambda: (ours,)), Redactor([ours])):
+        assert work({"lines": cut}) == {"lines": ["2026-01-02T03:04:05.000000001Z a.1@prod | (redacted)"] * 2}
+        assert work("words that stand in any log") == "words that stand in any log"
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("operation", [one.name for one in OPERATIONS if not one.function])
 async def test_a_job_that_gave_nothing_is_shown_whatever_it_was(home: Path, operation: str) -> None:
