@@ -246,7 +246,7 @@ class Calls:
                 # Who waited for it is told as if the call that began it had come back with it.
                 raise ToolError(error, job=job) from None
             # The call did what it was asked to: it is the job that failed.
-            shown["error"] = shorter(present.failed(self._clean(error.to_dict())), LARGEST_ERROR)
+            shown["error"] = shorter(present.failed(self._clean(error.to_dict()), self._texts), LARGEST_ERROR)
             return Reply(result=present.marked(self._clean(shown)), job=job, hints=[advice(error, self._texts, job)])
         found = present.result_of_job({**record, "result": self._clean(record.get("result"))}, self._texts)
         if isinstance(found, list):

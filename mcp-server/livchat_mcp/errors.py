@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mcp import types
 
 from livchat_cli.errors import LivchatError
@@ -11,6 +14,7 @@ from livchat_mcp.texts import Texts
 
 _NEXT = {
     "INPUT_INVALID": "next_input",
+    "INVALID_PARAMETER": "next_input",
     "PLAN_INVALID": "next_plan",
     "PLAN_STALE": "next_plan",
     "ACCESS_FORBIDDEN": "next_access",
@@ -38,7 +42,7 @@ class ToolError(LivchatError):
 def failure(error: LivchatError, texts: Texts, clean: Cleaner, also: tuple[str, ...] = ()) -> types.CallToolResult:
     """The error as a tool's result."""
     job = error.job if isinstance(error, ToolError) else ""
-    message = clean.text(error.message, also)
+    message = clean.text(sentence(error.code, error.message, error.details, texts), also)
     details = clean({key: str(error.details[key]) for key in ("task", "host", "scope") if error.details.get(key)}, also)
     shown = {
         "code": error.code,
@@ -48,6 +52,18 @@ def failure(error: LivchatError, texts: Texts, clean: Cleaner, also: tuple[str, 
         "retry_after": error.retry_after,
     }
     return error_result(shown, advice(error, texts, job), texts)
+
+
+def sentence(code: str, message: str, details: Mapping[str, Any], texts: Texts) -> str:
+    """What an error says; in a sentence of ours where its own quotes the argument that is wrong."""
+    if code != "INVALID_PARAMETER":
+        return message
+    allowed = str(details.get("allowed") or "")
+    return texts(
+        "argument_wrong",
+        field=details.get("field") or "?",
+        allowed=texts("allowed", words=allowed) if allowed else "",
+    )
 
 
 def advice(error: LivchatError, texts: Texts, job: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from livchat_mcp.clean import Foreign
+from livchat_mcp.errors import sentence
 from livchat_mcp.options import COMMAND_OUTPUT
 from livchat_mcp.reply import Reply, compact
 from livchat_mcp.texts import Texts
@@ -53,12 +54,13 @@ def result_of_job(record: Mapping[str, Any], texts: Texts) -> Any:
     return reply.result if reply.items is None else reply.items
 
 
-def failed(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def failed(error: Mapping[str, Any] | None, texts: Texts) -> dict[str, Any] | None:
     """The error of a job, which may quote what a server printed, be it in a single line."""
     if not error:
         return None
     details = {key: _quoted(one) for key, one in (error.get("details") or {}).items()}
-    return {**error, "message": Foreign(error.get("message", "")), "details": details}
+    message = sentence(str(error.get("code")), error.get("message", ""), error.get("details") or {}, texts)
+    return {**error, "message": Foreign(message), "details": details}
 
 
 def _quoted(value: Any) -> Any:

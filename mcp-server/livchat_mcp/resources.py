@@ -178,7 +178,7 @@ class Resources:
             record = await self._read("jobs.show", {"job": names["job"]})
             return {
                 **present.job(record),
-                "error": present.failed(record.get("error")),
+                "error": present.failed(record.get("error"), self._texts),
                 "result": present.result_of_job(record, self._texts),
             }
         name = names["servidor"]

@@ -9,6 +9,7 @@ from typing import Any
 from livchat_cli import collection
 from livchat_cli.errors import LivchatError
 from livchat_mcp.clean import visible
+from livchat_mcp.errors import sentence
 from livchat_mcp.texts import Texts
 from livchat_mcp.tools import Call
 
@@ -76,8 +77,7 @@ class Records:
         except LivchatError as error:
             # In a sentence of ours: theirs quotes the argument, or whatever stands in the zone.
             if error.code != "DNS_RECORD_CONFLICT":
-                message = texts("argument_wrong", field=error.details["field"], allowed="")
-                raise LivchatError("INPUT_INVALID", message) from None
+                raise LivchatError("INPUT_INVALID", sentence(error.code, "", error.details, texts)) from None
             found = {**error.details["record"], "comment": error.details["comment"]}
             words = _words({**found, "content": found["value"]}, texts)
             raise LivchatError("DNS_RECORD_CONFLICT", texts("record_conflict", **words)) from None

@@ -433,7 +433,9 @@ class DnsRecords:
 
 
 def _invalid(field: str, value: Any, allowed: str) -> LivchatError:
-    return LivchatError("INVALID_PARAMETER", "%s: %r: %s" % (field, value, allowed), {"field": field})
+    # What is allowed also by itself, for whoever may not show the value.
+    details = {"field": field, "allowed": allowed}
+    return LivchatError("INVALID_PARAMETER", "%s: %r: %s" % (field, value, allowed), details)
 
 
 def _key(record: dict[str, Any]) -> tuple[str, str]:

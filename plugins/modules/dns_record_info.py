@@ -116,8 +116,9 @@ def run(params: dict[str, Any]) -> list[dict[str, Any]]:
     zone = plain_name(params["zone"])
     name = plain_name(params["name"] or "@", zone)
     if not within(name, zone):
-        message = "name: %r: it must be a full host name inside the zone %s, or @" % (params["name"], zone)
-        raise LivchatError("INVALID_PARAMETER", message, {"field": "name"})
+        allowed = "it must be a full host name inside the zone %s, or @" % zone
+        message = "name: %r: %s" % (params["name"], allowed)
+        raise LivchatError("INVALID_PARAMETER", message, {"field": "name", "allowed": allowed})
     found = client.records(client.zone(zone)["id"])
     wanted = [
         record

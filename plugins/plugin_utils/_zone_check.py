@@ -47,8 +47,8 @@ class ZoneCheck:
         self._name = plain_name(name or "@", zone)
         self._one = bool(name)
         if not within(self._name, zone):
-            message = f"name: {name!r}: it must be a full host name inside the zone {zone}, or @"
-            raise LivchatError("INVALID_PARAMETER", message, {"field": "name"})
+            allowed = f"it must be a full host name inside the zone {zone}, or @"
+            raise LivchatError("INVALID_PARAMETER", f"name: {name!r}: {allowed}", {"field": "name", "allowed": allowed})
 
     @classmethod
     def of(

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from ansible_collections.livchat.setup.plugins.modules.dns_record import WantedRecords
 from mcp import types
 
 from livchat_cli.errors import LivchatError
@@ -320,6 +321,30 @@ async def test_an_error_says_what_where_why_and_what_next_in_two_kilobytes(home:
     assert f"livchat://trabalhos/{JOB}/log" in said["proximo"]
     # It may quote what a container said.
     assert said["erro"]["message"].startswith("<<") and "aviso" in said
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("language", ["pt", "en"])
+async def test_a_job_that_refuses_an_argument_names_it_and_what_is_allowed_and_never_quotes_it(
+    home: Path, language: Any
+) -> None:
+    with pytest.raises(LivchatError) as refusal:
+        item = {"name": "www.example.com", "type": "A", "value": SECRET, "ttl": 1, "proxied": False}
+        WantedRecords("example.com", "present", "x").read([item])
+    error = refusal.value.to_dict()
+    assert "cAnArY" in error["message"]
+    record = {"id": JOB, "operation": "dns.set", "servers": [], "status": "failed", "error": error, "result": None}
+    backend = Scripted({"jobs.show": record}, errors={"dns.set": error})
+    async with asker(gateway(home, backend, Options(language=language))) as client:
+        given = {"name": "www.example.com", "type": "A", "value": SECRET}
+        said = [await client.call("configurar-dns", acao="set", **given)]
+        said += [await client.call("trabalhos", acao="show", job=JOB)]
+        (content,) = (await client.client.read_resource(f"livchat://trabalhos/{JOB}")).contents
+    assert isinstance(content, types.TextResourceContents)
+    for text in (*map(json.dumps, said), content.text):
+        assert "cAnArY" not in text and "value: " in text and "needs an IPv4 address" in text
+    assert said[0]["erro"]["code"] == "INVALID_PARAMETER"
+    assert said[0]["proximo"] == Texts(language)("next_input")
 
 
 @pytest.mark.anyio
