@@ -42,28 +42,47 @@ class Kind(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    # It makes something more each time.
+    REPEATED = "repeated"
     DESTROY = "destroy"
+    # It ends something, and what it makes is another one each time.
+    REPLACE = "replace"
     # It may do anything, and nobody knows what.
     COMMAND = "command"
 
+
+# Operations that change more, or change it again, than their effect says.
+_KINDS = {
+    "dns.set": Kind.DESTROY,  # other values of the name are gone, and with `adopt` what others made
+    "jobs.cancel": Kind.DESTROY,
+    "token.create": Kind.REPEATED,
+    "token.revoke": Kind.DESTROY,
+    "token.rotate": Kind.REPLACE,
+}
 
 # Hints that the protocol assumes anyway are left out: each is paid for in every conversation.
 ANNOTATIONS: dict[Kind, ToolAnnotations] = {
     Kind.READ: ToolAnnotations(read_only_hint=True),
     Kind.WRITE: ToolAnnotations(destructive_hint=False, idempotent_hint=True),
+    Kind.REPEATED: ToolAnnotations(destructive_hint=False),
     Kind.DESTROY: ToolAnnotations(destructive_hint=True, idempotent_hint=True),
+    Kind.REPLACE: ToolAnnotations(destructive_hint=True),
     Kind.COMMAND: ToolAnnotations(destructive_hint=True),
 }
 
 
 def kind(operations: Iterable[Operation]) -> Kind:
-    """The kind of a tool that does all of these: that of the one to be most careful with."""
-    order = list(Kind)
-    return max((_kind(one) for one in operations), key=order.index)
+    """The kind of a tool that does all of these: of each hint the one that asks for most care."""
+    order, found = list(Kind), {_kind(one) for one in operations}
+    if {Kind.DESTROY, Kind.REPEATED} <= found:
+        found.add(Kind.REPLACE)
+    return max(found, key=order.index)
 
 
 def _kind(operation: Operation) -> Kind:
-    return Kind.COMMAND if operation.scope is Scope.EXEC else Kind(operation.effect.value)
+    if operation.scope is Scope.EXEC:
+        return Kind.COMMAND
+    return _KINDS.get(operation.name) or Kind(operation.effect.value)
 
 
 def tool_of(operation: Operation) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from livchat_cli.operations import OPERATIONS, Scope, get
+from livchat_cli.operations import OPERATIONS, Operation, Scope, get
 from livchat_mcp import schemas, table
 from livchat_mcp.options import Options
 from livchat_mcp.texts import _TEXTS, Language, Texts
@@ -97,15 +97,53 @@ def test_schemas_are_of_the_plainest_kind(tool: dict[str, Any]) -> None:
             assert all(isinstance(value, str) for value in one["enum"])
 
 
+# By hand, of every operation that changes anything: whether it ends or replaces something, and whether doing it twice
+# does no more than doing it once.
+TRUE = {
+    "launch": (False, True),
+    "server.create": (False, True),
+    "server.adopt": (False, True),
+    "server.setup": (False, True),
+    "server.destroy": (True, True),
+    "app.install": (False, True),
+    "app.uninstall": (True, True),
+    # Other values of the name give way.
+    "dns.set": (True, True),
+    "dns.remove": (True, True),
+    "exec": (True, False),
+    "jobs.cancel": (True, True),
+    # Another token each time.
+    "token.create": (False, False),
+    # The old key ends at once, and there is a new one each time.
+    "token.rotate": (True, False),
+    "token.revoke": (True, True),
+}
+
+
+def test_of_every_operation_that_changes_anything_it_is_said_here_how() -> None:
+    assert set(TRUE) == {one.name for one in OPERATIONS if one.effect != "read"}
+
+
 @pytest.mark.parametrize("tool", tools().values(), ids=lambda one: one.name)
 def test_every_tool_says_truly_how_dangerous_it_is(tool: Tool) -> None:
     hints = tool.listed().annotations
     assert hints is not None
-    effects = {one.effect for one in tool.operations}
-    assert bool(hints.read_only_hint) == (effects == {"read"})
-    dangerous = "destroy" in effects or any(one.scope is Scope.EXEC for one in tool.operations)
-    if not hints.read_only_hint:
-        assert hints.destructive_hint is dangerous
+    changing = [TRUE[one.name] for one in tool.operations if one.name in TRUE]
+    assert bool(hints.read_only_hint) == (not changing)
+    if changing:
+        assert hints.destructive_hint is any(destructive for destructive, _idempotent in changing)
+        assert bool(hints.idempotent_hint) == all(idempotent for _destructive, idempotent in changing)
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.name in TRUE], ids=lambda one: one.name)
+def test_a_tool_of_one_operation_says_truly_how_dangerous_that_is(operation: Operation) -> None:
+    hints = table.ANNOTATIONS[table.kind([operation])]
+    assert (hints.destructive_hint, bool(hints.idempotent_hint)) == TRUE[operation.name]
+
+
+def test_of_several_operations_each_hint_is_that_of_the_most_dangerous() -> None:
+    hints = table.ANNOTATIONS[table.kind([get("token.create"), get("token.revoke")])]
+    assert (hints.destructive_hint, hints.idempotent_hint) == (True, None)
 
 
 def test_the_gateway_does_not_start_with_a_kind_of_tool_nobody_annotated(monkeypatch: pytest.MonkeyPatch) -> None:
