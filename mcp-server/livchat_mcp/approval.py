@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
+import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -43,6 +46,15 @@ class Asked(Exception):  # noqa: N818  # no error: the client is to come again
     def __init__(self, result: types.InputRequiredResult) -> None:
         super().__init__("a person is asked")
         self.result = result
+
+
+def command(home: Path, plan: str) -> str:
+    """What a person types into a shell of this machine to approve a plan.
+
+    It names this gateway's interpreter and home: a bundle, or what uvx started, has no command on PATH.
+    """
+    place, python = shlex.quote(str(home.absolute())), shlex.quote(sys.executable)
+    return f"LIVCHAT_HOME={place} {python} -m livchat_mcp approve {plan}"
 
 
 class Person:

@@ -22,7 +22,7 @@ from livchat_cli.jobs import Status, redacted
 from livchat_cli.keys import Keys
 from livchat_cli.operations import Operation, Scope, get
 from livchat_mcp import joblog, present
-from livchat_mcp.approval import Asked, Confirmation, Person
+from livchat_mcp.approval import Asked, Confirmation, Person, command
 from livchat_mcp.backend import Backend
 from livchat_mcp.blast import LISTS, Planner
 from livchat_mcp.clean import Cleaner
@@ -273,7 +273,7 @@ class Calls:
         if Person(context, params, texts).reachable:
             hint += texts("plan_person", name=blast.name)
         elif deletes and not self._model_may_destroy():
-            hint += texts("plan_terminal", plan=plan)
+            hint += texts("plan_terminal", command=command(self._home, plan))
         parts = {name: lines if name in LISTS else "; ".join(lines) for name, lines in blast.parts.items()}
         return Reply("plano", plan={"id": plan, "expira_em_segundos": LIFETIME, **parts}, hints=[hint])
 
@@ -293,7 +293,7 @@ class Calls:
             confirmation = Confirmation.PERSON
         elif plan.deletes_data and not self._model_may_destroy():
             error = LivchatError("APPROVAL_REQUIRED", self._texts("approval"))
-            raise ToolError(error, self._texts("next_approval", plan=call.plan))
+            raise ToolError(error, self._texts("next_approval", command=command(self._home, call.plan)))
         else:
             confirmation = Confirmation.MODEL
         if await Planner(self._backend, self.read, self._texts).fingerprint(call) != plan.fingerprint:

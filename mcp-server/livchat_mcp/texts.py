@@ -70,9 +70,9 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "plan_terminal": (
         "; como apaga dados e este cliente não sabe perguntar a uma pessoa, ela deve antes aprová-lo no terminal: "
-        "livchat-mcp approve {plan}",
+        "{command}",
         "; since it deletes data and this client cannot ask a person, they must approve it in a terminal first: "
-        "livchat-mcp approve {plan}",
+        "{command}",
     ),
     "creates_server": ("cria o servidor {name}", "creates the server {name}"),
     "machine": ("tipo {type}, local {location}, imagem {image}", "type {type}, location {location}, image {image}"),
@@ -190,9 +190,9 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "internal": ("defeito do livchat-mcp ({kind})", "a defect of livchat-mcp ({kind})"),
     "next_plan": ("chame de novo sem plano para receber um novo", "call again without plano to get a new one"),
     "next_approval": (
-        "peça a uma pessoa que execute `livchat-mcp approve {plan}` no terminal, e repita a chamada; ou o operador "
+        "peça a uma pessoa que execute `{command}` no terminal, e repita a chamada; ou o operador "
         "define mcp.model_may_destroy em config.yaml",
-        "ask a person to run `livchat-mcp approve {plan}` in a terminal, and repeat the call; or the operator sets "
+        "ask a person to run `{command}` in a terminal, and repeat the call; or the operator sets "
         "mcp.model_may_destroy in config.yaml",
     ),
     "next_input": ("corrija os argumentos e chame de novo", "correct the arguments and call again"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tomllib
@@ -78,6 +79,25 @@ async def test_it_starts_as_its_manifest_says(bundle: Bundle, programs: Path, ho
     assert {"listar-servidores", "instalar-app", "destruir-servidor", "operacao"} <= tools
     (block,) = result.content
     assert isinstance(block, types.TextContent) and '"name":"n8n"' in block.text
+
+
+@pytest.mark.anyio
+async def test_the_command_that_it_prints_to_approve_a_plan_reaches_that_plan(
+    bundle: Bundle, programs: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "a home"
+    async with Client(bundle.server(home), mode="legacy") as client:
+        result = await client.call_tool("destruir-servidor", {"name": "prod"})
+    (block,) = result.content
+    assert isinstance(block, types.TextContent)
+    found = re.search(r"LIVCHAT_HOME=.* approve plano_\S{22}", json.loads(block.text)["proximo"])
+    assert found
+    environment = {"PATH": os.defpath, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["/bin/sh", "-c", found[0]], env=environment, cwd="/", capture_output=True, text=True, check=False
+    )
+    # It has found the plan, and asks no program.
+    assert "APPROVAL_REQUIRED" in done.stderr, done.stderr
 
 
 def test_the_packages_command_says_its_version(bundle: Bundle, programs: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -127,6 +128,12 @@ async def planned(client: Asker, tool: str, **arguments: Any) -> str:
     said = await client.call(tool, **arguments)
     assert said["estado"] == "plano", said
     return str(said["plano"]["id"])
+
+
+def approving(said: dict[str, Any], plan: str) -> str:
+    """The command to approve the plan, as the answer says it."""
+    found = re.search(rf"LIVCHAT_HOME=.* approve {plan}", said["proximo"])
+    return found[0] if found else ""
 
 
 def code(said: dict[str, Any]) -> str:
@@ -452,8 +459,8 @@ async def test_a_model_alone_deletes_no_data_unless_the_operator_allows_it(home:
     async with asker(gateway(home, scripted), era) as client:
         said = await client.call("destruir-servidor", name="prod")
         plan = said["plano"]["id"]
-        assert f"livchat-mcp approve {plan}" in said["proximo"]
         refused = await client.call("destruir-servidor", name="prod", plano=plan)
+        assert approving(said, plan) and approving(said, plan) == approving(refused, plan)
         assert code(refused) == "APPROVAL_REQUIRED" and "mcp.model_may_destroy" in refused["proximo"]
         assert scripted.done("server.destroy") == []
         allow(home)
@@ -672,9 +679,11 @@ def test_an_approval_does_not_bring_a_used_plan_back(home: Path) -> None:
 async def test_a_person_approves_in_a_terminal_where_the_client_cannot_ask(home: Path) -> None:
     scripted = backend()
     async with asker(gateway(home, scripted)) as client:
-        plan = await planned(client, "destruir-servidor", name="prod")
-        environment = {**os.environ, "LIVCHAT_HOME": str(home)}
-        command = [sys.executable, "-P", "-m", "livchat_mcp", "approve", plan]
+        planning = await client.call("destruir-servidor", name="prod")
+        plan = planning["plano"]["id"]
+        # In a shell of a person, who knows nothing of the gateway's environment.
+        environment = {"PATH": os.defpath, "HOME": str(home.parent)}
+        command = ["/bin/sh", "-c", approving(planning, plan)]
         # Not by a program: whoever has no terminal is no person.
         done = subprocess.run(command, env=environment, input="prod\n", capture_output=True, text=True, check=False)
         assert done.returncode != 0 and "APPROVAL_REQUIRED" in done.stderr
