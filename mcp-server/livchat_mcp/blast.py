@@ -13,10 +13,12 @@ from typing import Any
 import anyio.to_thread
 
 from livchat_cli.errors import LivchatError
+from livchat_cli.jobs import Status
 from livchat_cli.operations import Effect, Operation
 from livchat_mcp import zone
 from livchat_mcp.backend import Backend, Index
 from livchat_mcp.clean import visible
+from livchat_mcp.errors import ToolError
 from livchat_mcp.texts import Texts
 from livchat_mcp.tools import Call
 from livchat_mcp.zone import Records
@@ -28,6 +30,7 @@ LISTS = ("cria", "muda", "destroi", "dados_perdidos")
 PARTS = (*LISTS, "custo_mensal")
 # Characters of one line's names, so that all lines of a plan find room in a result.
 _ROOM = 1_100
+_LIVE = [one.value for one in Status if one.alive]
 # What an application is, of all that the module loss tells of it.
 _APPLICATION = ("instance", "app", "version", "volumes", "domains", "databases")
 
@@ -63,6 +66,8 @@ class _Seen:
     records: Records = field(default_factory=Records)
     # Of a server that is to go, what goes with it; see the module loss.
     loss: Mapping[str, Any] = field(default_factory=dict)
+    # Jobs that change one of them now, or wait for their turn to, by id: what they change is not seen yet.
+    jobs: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprint(self) -> str:
         live = {
@@ -80,7 +85,15 @@ class _Seen:
         loss = {key: value for key, value in self.loss.items() if key not in ("applications", "summary")}
         applications = [[one.get(key) for key in _APPLICATION] for one in self.loss.get("applications") or []]
         lost = [loss, applications]
-        everything = [self.servers, self.applications, live, self.problem, self.records.state(), lost]
+        everything = [
+            self.servers,
+            self.applications,
+            live,
+            self.problem,
+            self.records.state(),
+            lost,
+            sorted(self.jobs),
+        ]
         text = json.dumps(everything, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -103,9 +116,18 @@ class Planner:
         self._read = read
         self._texts = texts
 
-    async def fingerprint(self, call: Call) -> str:
-        """A hash of all that the plan of this call depends on."""
-        return (await self._look(call)).fingerprint()
+    async def check(self, call: Call, fingerprint: str) -> bool:
+        """Whether all that the plan of this call depends on is as it was.
+
+        Raises:
+            ToolError: SERVER_BUSY, where the call destroys something that a job still changes.
+        """
+        seen = await self._look(call)
+        if seen.jobs and call.operation.effect is Effect.DESTROY:
+            job, operation = min(seen.jobs.items())
+            busy = LivchatError("SERVER_BUSY", self._texts("job_live", job=job, operation=operation))
+            raise ToolError(busy, self._texts("next_busy", job=job))
+        return seen.fingerprint() == fingerprint
 
     async def describe(self, call: Call) -> Blast:
         operation, seen = call.operation, await self._look(call)
@@ -127,6 +149,8 @@ class Planner:
             blast.add(part, self._texts.pick(operation.summary_pt, operation.summary), _given(call.values))
             if servers and operation.deletes_data(call.parameters):
                 blast.add("dados_perdidos", self._texts("all_data", name=blast.name), self._texts("no_backup"))
+        for job, name in sorted(seen.jobs.items()):
+            blast.add("muda", self._texts("job_live", job=job, operation=name))
         if seen.problem:
             missing = self._texts("unread", name=", ".join(servers), code=seen.problem) if servers else ""
             blast.add("muda", missing or self._texts("unread_zone", code=seen.problem))
@@ -139,6 +163,11 @@ class Planner:
         index = await anyio.to_thread.run_sync(self._backend.index, names) if names else Index()
         live: dict[str, dict[str, Any]] = {}
         records, loss = Records(), {}
+        jobs: dict[str, str] = {}
+        for name in sorted(names):
+            asked = {"server": name, "status": _LIVE, "limit": 200}
+            found = await self._read("jobs.list", asked)
+            jobs |= {str(one["id"]): str(one["operation"]) for one in found if one.get("effect") != Effect.READ}
         problem = ""
         try:
             if operation.name == "server.destroy":
@@ -157,7 +186,7 @@ class Planner:
             if error.code == "ACCESS_FORBIDDEN":
                 raise
             problem = error.code
-        return _Seen(index.servers, index.applications, live, problem, records, loss)
+        return _Seen(index.servers, index.applications, live, problem, records, loss, jobs)
 
     # --- in words
     async def _creates(self, call: Call, seen: _Seen, blast: Blast) -> None:

@@ -296,7 +296,7 @@ class Calls:
             raise ToolError(error, self._texts("next_approval", command=command(self._home, call.plan)))
         else:
             confirmation = Confirmation.MODEL
-        if await Planner(self._backend, self.read, self._texts).fingerprint(call) != plan.fingerprint:
+        if not await Planner(self._backend, self.read, self._texts).check(call, plan.fingerprint):
             self._plans.drop(call.plan)
             raise LivchatError("PLAN_STALE", self._texts("plan_stale"))
         # A person takes time: it may have expired, or been used by another process meanwhile.

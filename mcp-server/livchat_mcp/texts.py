@@ -104,6 +104,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "data_stays": ("os dados ficam", "the data stays"),
     "no_backup": ("não se conhece cópia de segurança", "no backup is known"),
     "nothing_known": ("nada conhecido com o nome {name} em {server}", "nothing known by the name {name} on {server}"),
+    "job_live": (
+        "o trabalho {job} ({operation}) ainda muda este servidor",
+        "the job {job} ({operation}) still changes this server",
+    ),
     "record_removed": (
         "remove o registro {name} {type} {value} ({whose})",
         "removes the record {name} {type} {value} ({whose})",
@@ -188,6 +192,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "the job {job} failed; see livchat://trabalhos/{job}",
     ),
     "internal": ("defeito do livchat-mcp ({kind})", "a defect of livchat-mcp ({kind})"),
+    "next_busy": (
+        "espere pelo fim com trabalhos acao=show job={job} aguardar=true; depois chame de novo sem plano",
+        "wait for its end with trabalhos acao=show job={job} aguardar=true; then call again without plano",
+    ),
     "next_plan": ("chame de novo sem plano para receber um novo", "call again without plano to get a new one"),
     "next_approval": (
         "peça a uma pessoa que execute `{command}` no terminal, e repita a chamada; ou o operador "

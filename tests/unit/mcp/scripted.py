@@ -50,6 +50,8 @@ class Scripted:
             end = len(lines) - values.get("skip", 0)
             shown = lines[max(0, end - values["lines"]) : max(0, end)]
             return {"job": values["job"], "total": len(lines), "lines": shown}
+        if operation.name == "jobs.list":
+            return self.results.get("jobs.list", [])
         return self.results[operation.name]
 
     def look(self, operation: Operation, values: Mapping[str, Any]) -> Any:

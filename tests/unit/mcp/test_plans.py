@@ -556,6 +556,41 @@ async def test_a_plan_to_uninstall_is_refused_when_the_server_has_changed(home: 
     assert scripted.done("app.uninstall") == []
 
 
+def live(job: str, **more: Any) -> dict[str, Any]:
+    return {"id": job, "operation": "app.install", "effect": "write", "servers": ["prod"], "status": "running", **more}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("began", ["before the plan", "after the plan"])
+@pytest.mark.parametrize(
+    ("tool", "given", "operation"),
+    [
+        ("destruir-servidor", {"name": "prod"}, "server.destroy"),
+        ("desinstalar-app", {"instance": "n8n", "target": "prod"}, "app.uninstall"),
+    ],
+)
+async def test_nothing_is_destroyed_while_a_job_still_changes_it(
+    home: Path, tool: str, given: dict[str, Any], operation: str, began: str
+) -> None:
+    allow(home)
+    scripted = backend()
+    job, looking = "20260102T030405-00000a", live("20260102T030405-00000b", effect="read", operation="status")
+    scripted.results["jobs.list"] = [live(job), looking] if began == "before the plan" else []
+    async with asker(gateway(home, scripted)) as client:
+        plan = (await client.call(tool, **given))["plano"]
+        assert any(f"{job} (app.install)" in line for line in plan.get("muda", [])) == (began == "before the plan")
+        assert looking["id"] not in str(plan)
+        scripted.results["jobs.list"] = [live(job), looking]
+        refused = await client.call(tool, **given, plano=plan["id"])
+        assert code(refused) == "SERVER_BUSY" and scripted.done(operation) == []
+        assert job in refused["erro"]["message"] and f"job={job}" in refused["proximo"]
+        scripted.results["jobs.list"] = []
+        after = await client.call(tool, **given, plano=plan["id"])
+    # What was planned while it ran is not what there is once it has ended.
+    assert (code(after) if "erro" in after else "") == ("PLAN_STALE" if began == "before the plan" else "")
+    assert ("jobs.list", {"server": "prod", "status": ["waiting", "running"], "limit": 200}) in scripted.called
+
+
 @pytest.mark.anyio
 async def test_a_restart_of_a_container_is_no_change(home: Path) -> None:
     allow(home)
