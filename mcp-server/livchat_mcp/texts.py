@@ -120,6 +120,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "assume o registro {name} {type} {value} ({whose})",
         "takes over the record {name} {type} {value} ({whose})",
     ),
+    "record_changed": (
+        "muda o registro {name} {type} {value} ({whose})",
+        "changes the record {name} {type} {value} ({whose})",
+    ),
     "record_made": ("cria o registro {name} {type} {value}", "creates the record {name} {type} {value}"),
     "record_stays": ("nada: o registro {name} {type} já está assim", "nothing: the record {name} {type} is so already"),
     "record_conflict": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from ansible_collections.livchat.setup.plugins.module_utils._cloudflare import (
     OPERATOR,
     owner_of,
     plain_name,
+    same_value,
 )
 from ansible_collections.livchat.setup.plugins.modules.dns_record import (  # noqa: E402
     RecordPlan,
@@ -88,10 +90,14 @@ class Records:
             "cria": [texts("record_made", **_words(one, texts)) for one in plan.creates],
         }
         for there, wanted in plan.updates:
-            if _value(there) == _value(wanted):
-                parts["muda"].append(texts("record_taken", **_words(there, texts)))
+            words, more = _words(there, texts), _settings(there, wanted)
+            # Whole values: what is shown of them may be alike.
+            if not same_value(there, wanted):
+                words["by"] = _value(wanted)
+                parts["destroi"].append("; ".join([texts("record_replaced", **words), *more]))
             else:
-                parts["destroi"].append(texts("record_replaced", **_words(there, texts), by=_value(wanted)))
+                taken = "record_changed" if there.get("comment") == wanted["comment"] else "record_taken"
+                parts["muda"].append("; ".join([texts(taken, **words), *more]))
         if not plan.changed:
             removing = call.operation.name == "dns.remove"
             parts["destroi" if removing else "muda"].append(texts("no_record" if removing else "record_stays", **named))
@@ -136,6 +142,15 @@ def _words(record: Mapping[str, Any], texts: Texts) -> dict[str, str]:
     comment = _shown(record.get("comment") or "-")
     whose = texts("by_others", comment=comment) if owner is None else texts("by_owner", owner=_shown(owner))
     return {"name": _shown(record["name"]), "type": _shown(record["type"]), "value": _value(record), "whose": whose}
+
+
+def _settings(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What changes besides the value, by the names of the parameters."""
+    return [
+        f"{name}: {json.dumps(there.get(name))} → {json.dumps(wanted[name])}"
+        for name in ("ttl", "proxied")
+        if there.get(name) != wanted[name]
+    ]
 
 
 def _value(record: Mapping[str, Any]) -> str:

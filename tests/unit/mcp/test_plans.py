@@ -250,6 +250,43 @@ async def test_a_plan_to_set_a_record_says_what_becomes_of_each(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
+    ("there", "given", "part", "start", "end"),
+    [
+        # What they begin with is all that is shown of them.
+        (record("x" * 120 + "1", MINE, type="TXT"), {}, "destroi", "substitui o registro", "x…"),
+        (record("x" * 120 + "2", "", type="TXT"), {}, "muda", "assume o registro", ")"),
+        (record("x" * 120 + "2", "", type="TXT"), {"ttl": 300}, "muda", "assume o registro", "; ttl: 1 → 300"),
+        (record("x" * 120 + "2", MINE, type="TXT"), {"ttl": 300}, "muda", "muda o registro", "; ttl: 1 → 300"),
+        (
+            record("192.0.2.1", "", ttl=300),
+            {"type": "A", "value": "192.0.2.1", "proxied": True},
+            "muda",
+            "assume o registro",
+            "; ttl: 300 → 1; proxied: false → true",
+        ),
+        (
+            record("192.0.2.9", ""),
+            {"type": "A", "value": "192.0.2.1", "ttl": 60},
+            "destroi",
+            "substitui o registro",
+            "por 192.0.2.1; ttl: 1 → 60",
+        ),
+    ],
+)
+async def test_a_plan_says_whether_a_value_or_only_its_settings_change(  # noqa: PLR0917  # pytest gives them by name
+    home: Path, there: dict[str, Any], given: dict[str, Any], part: str, start: str, end: str
+) -> None:
+    scripted = backend()
+    scripted.results["dns.list"] = [there]
+    values = {"name": "www.example.com", "type": "TXT", "value": "x" * 120 + "2", "adopt": True, **given}
+    async with asker(gateway(home, scripted)) as client:
+        plan = (await client.call("configurar-dns", acao="set", **values))["plano"]
+    (line,) = (one for one in plan.get(part, []) if one.startswith(start))
+    assert line.endswith(end)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
     ("language", "removed", "nothing"),
     [
         ("pt", "remove o registro {} (de operator/dns)", "nada: nenhum registro blog.example.com A com esse valor"),
