@@ -17,11 +17,11 @@ from livchat_cli.jobs import Status
 from livchat_cli.operations import Effect, Operation
 from livchat_mcp import zone
 from livchat_mcp.backend import Backend, Index
-from livchat_mcp.clean import visible
+from livchat_mcp.clean import plain
 from livchat_mcp.errors import ToolError
 from livchat_mcp.texts import Texts
 from livchat_mcp.tools import Call
-from livchat_mcp.zone import Records
+from livchat_mcp.zone import Foreigners, Records
 
 # Gives the result of an operation that reads, by its name and its parameters.
 Read = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -43,6 +43,7 @@ class Blast:
     name: str
     fingerprint: str
     parts: dict[str, list[str]] = field(default_factory=dict)
+    foreign: Foreigners = field(default_factory=Foreigners)
 
     def add(self, part: str, *lines: str) -> None:
         if said := [line for line in lines if line]:
@@ -50,7 +51,9 @@ class Blast:
 
     def lines(self, texts: Texts) -> list[str]:
         """The plan for a person."""
-        return [f"{texts(part)}: {'; '.join(self.parts[part])}" for part in PARTS if self.parts.get(part)]
+        lines = [f"{texts(part)}: {'; '.join(self.parts[part])}" for part in PARTS if self.parts.get(part)]
+        others = [f"{number} {json.dumps(one, ensure_ascii=False)}" for number, one in self.foreign.texts.items()]
+        return [*lines, texts("texts_of_others", texts="; ".join(others))] if others else lines
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class Planner:
             for server in servers:
                 self._uninstalls(call, server, seen, blast)
         elif zone.changes(call) and not seen.problem:
-            for part, lines in seen.records.parts(call, self._texts).items():
+            for part, lines in seen.records.parts(call, self._texts, blast.foreign).items():
                 blast.add(part, *lines)
         else:
             part = "destroi" if operation.effect is Effect.DESTROY else "muda"
@@ -231,17 +234,25 @@ class Planner:
             blast.add("muda", texts("forgets_server", name=name), with_apps)
         else:
             blast.add("destroi", texts("destroys_server", name=name), with_apps or texts("no_apps"))
-            blast.add("destroi", texts("with_hosts", hosts=_list(hosts)) if hosts else "")
+            blast.add("destroi", texts("with_hosts", hosts=_list(map(_name_or, hosts))) if hosts else "")
             services = strangers.get("services") or []
-            blast.add("destroi", texts("with_strangers", services=_list(services)) if services else "")
+            blast.add("destroi", texts("with_strangers", services=_list(map(_name_or, services))) if services else "")
         records = loss.get("dns_records") or []
-        blast.add("destroi", texts("with_records", records=_list(records)) if records else "", texts("and_belongings"))
+        blast.add(
+            "destroi",
+            texts("with_records", records=_list(map(_name_or, records))) if records else "",
+            texts("and_belongings"),
+        )
         if adopted:
             return
         blast.add("dados_perdidos", texts("all_data", name=server))
         volumes = {one for app in apps for one in app.get("volumes") or []} | set(strangers.get("volumes") or [])
-        blast.add("dados_perdidos", texts("volumes", volumes=_list(sorted(volumes))) if volumes else "")
-        databases = [f"{one['instance']} ({', '.join(one['databases'])})" for one in apps if one.get("databases")]
+        blast.add("dados_perdidos", texts("volumes", volumes=_list(map(_name_or, sorted(volumes)))) if volumes else "")
+        databases = [
+            f"{_name_or(one['instance'])} ({', '.join(map(_name_or, one['databases']))})"
+            for one in apps
+            if one.get("databases")
+        ]
         blast.add("dados_perdidos", texts("databases", databases=_list(databases)) if databases else "")
         blast.add("dados_perdidos", texts("no_backup"))
 
@@ -261,7 +272,7 @@ class Planner:
         if call.operation.deletes_data(call.parameters):
             blast.add("dados_perdidos", texts("app_data", name=name))
             if volumes := seen.volumes(server, f"{name}_"):
-                blast.add("dados_perdidos", texts("volumes", volumes=_list(volumes)))
+                blast.add("dados_perdidos", texts("volumes", volumes=_list(map(_name_or, volumes))))
             blast.add("dados_perdidos", texts("no_backup"))
         else:
             blast.add("muda", texts("data_stays"))
@@ -276,14 +287,19 @@ def _name(call: Call) -> str:
 
 def _title(application: Mapping[str, Any]) -> str:
     """An instance, its application where that is called otherwise, and its version, as far as they are known."""
-    instance, app = str(application["instance"]), application.get("app")
-    title = instance if app in (None, instance) else f"{instance} ({app})"
-    return f"{title} {application.get('version') or ''}".strip()
+    instance, app, version = (application.get(key) for key in ("instance", "app", "version"))
+    title = _name_or(instance) if app in (None, instance) else f"{_name_or(instance)} ({_name_or(app)})"
+    return f"{title} {_name_or(version)}" if version else title
+
+
+def _name_or(text: Any) -> str:
+    """A name that a server told. Whoever has Docker there writes labels: what is no name is not repeated."""
+    return str(text) if plain(str(text)) else "?"
 
 
 def _list(names: Iterable[str]) -> str:
-    """Names that servers told, at most thirty of them, and as many as find room."""
-    found = [visible(one).replace("\n", " ")[:80] for one in names]
+    """Names, at most thirty of them, and as many as find room; those that cannot be shown push none away."""
+    found = sorted(names, key=lambda one: one.startswith("?"))
     ends = accumulate(len(one) + 2 for one in found)
     shown = [one for one, end in zip(found, ends, strict=True) if end <= _ROOM][:30]
     return ", ".join(shown) + (f" … +{len(found) - len(shown)}" if len(found) > len(shown) else "")

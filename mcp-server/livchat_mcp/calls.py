@@ -26,7 +26,7 @@ from livchat_mcp.approval import Asked, Confirmation, Person, command
 from livchat_mcp.backend import Backend
 from livchat_mcp.blast import LISTS, Planner
 from livchat_mcp.clean import Cleaner
-from livchat_mcp.errors import ToolError, advice, failure
+from livchat_mcp.errors import FOREIGN, ToolError, advice, failure
 from livchat_mcp.options import Options
 from livchat_mcp.plans import LIFETIME, Plans
 from livchat_mcp.progress import Steps
@@ -275,7 +275,8 @@ class Calls:
         elif deletes and not self._model_may_destroy():
             hint += texts("plan_terminal", command=command(self._home, plan))
         parts = {name: lines if name in LISTS else "; ".join(lines) for name, lines in blast.parts.items()}
-        return Reply("plano", plan={"id": plan, "expira_em_segundos": LIFETIME, **parts}, hints=[hint])
+        others = {FOREIGN: blast.foreign.texts} if blast.foreign.texts else {}
+        return Reply("plano", plan={"id": plan, "expira_em_segundos": LIFETIME, **parts, **others}, hints=[hint])
 
     async def _approved(self, person: Person, call: Call) -> Confirmation:
         """Uses the plan up, once it is approved and still true; who approved it."""

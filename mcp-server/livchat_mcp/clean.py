@@ -19,10 +19,19 @@ _HIDDEN = re.compile(
 )
 
 
+# Of hosts, services, versions, codes and times; nobody can be told what to do with so little.
+_PLAIN = re.compile(r"(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9._:/+-]{0,62}")
+
+
 class Foreign(str):
     """Text that a server printed: whoever wrote it may want to be obeyed. It is shown between marks."""
 
     __slots__ = ()
+
+
+def plain(text: str) -> bool:
+    """Whether it is a name, or as little as one, whoever wrote it."""
+    return _PLAIN.fullmatch(text) is not None
 
 
 def visible(text: str) -> str:

@@ -12,6 +12,8 @@ from livchat_mcp.clean import Cleaner, Foreign
 from livchat_mcp.reply import error_result
 from livchat_mcp.texts import Texts
 
+# Where a plan or an error keeps the texts of others that its sentences name.
+FOREIGN = "textos_alheios"
 _NEXT = {
     "INPUT_INVALID": "next_input",
     "INVALID_PARAMETER": "next_input",
@@ -33,10 +35,14 @@ _ENDINGS = {
 class ToolError(LivchatError):
     """An error with its own word on what to do next, or one of a job, whose sentence servers may have had a part in."""
 
-    def __init__(self, cause: LivchatError, advice: str = "", job: str = "") -> None:
+    def __init__(
+        self, cause: LivchatError, advice: str = "", job: str = "", foreign: Mapping[str, Foreign] | None = None
+    ) -> None:
         super().__init__(cause.code, cause.message, cause.details, cause.retry_after)
         self.advice = advice
         self.job = job
+        # What others wrote, by what the sentence calls it.
+        self.foreign = dict(foreign or {})
 
 
 def failure(error: LivchatError, texts: Texts, clean: Cleaner, also: tuple[str, ...] = ()) -> types.CallToolResult:
@@ -44,6 +50,8 @@ def failure(error: LivchatError, texts: Texts, clean: Cleaner, also: tuple[str, 
     job = error.job if isinstance(error, ToolError) else ""
     message = clean.text(sentence(error.code, error.message, error.details, texts), also)
     details = clean({key: str(error.details[key]) for key in ("task", "host", "scope") if error.details.get(key)}, also)
+    if isinstance(error, ToolError) and error.foreign:
+        details[FOREIGN] = clean(error.foreign, also)
     shown = {
         "code": error.code,
         # What a job says may hold what a server printed.

@@ -9,19 +9,34 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from livchat_mcp.clean import Foreign
+from livchat_cli import collection
+from livchat_mcp.clean import Foreign, plain
 from livchat_mcp.errors import sentence
 from livchat_mcp.options import COMMAND_OUTPUT
 from livchat_mcp.reply import Reply, compact
 from livchat_mcp.texts import Texts
 from livchat_mcp.tools import Call
 
+collection.activate()
+
+from ansible_collections.livchat.setup.plugins.module_utils._cloudflare import MARK  # noqa: E402
+
 # Lines of a log at most.
 MOST_LINES = 200
 # Lines that may have come meanwhile, when older ones are asked for.
 SLACK = 300
-# Of hosts, services and codes; nobody can be told what to do with so little.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}")
+# Operations whose results others have a part in: who writes into a zone, or has Docker on a server. Of their texts only
+# names are sure to be no orders.
+_TOLD = {
+    "app.list",
+    "dns.check",
+    "dns.list",
+    "dns.remove",
+    "dns.set",
+    "server.loss",
+    "server.show",
+    "status",
+}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 # Characters of all lines at most, as JSON, so that they find room in a result.
 _LOG_ROOM = 7_500
@@ -32,7 +47,21 @@ def present(operation: str, result: Any, call: Call | None, texts: Texts) -> Rep
     if operation == "logs":
         return _logs(result, call, texts)
     shown = _SHOWN[operation](result) if operation in _SHOWN else result
-    return Reply.of(marked(shown))
+    return Reply.of(told(operation, shown))
+
+
+def told(operation: str, value: Any) -> Any:
+    """The result of an operation with what others may have written marked as such."""
+    return _named(value) if operation in _TOLD else marked(value)
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, str):
+        owner = value.removeprefix(MARK)
+        return value if not value or plain(owner) else Foreign(value)
+    if isinstance(value, dict):
+        return {key: _named(one) for key, one in value.items()}
+    return [_named(one) for one in value] if isinstance(value, list) else value
 
 
 def marked(value: Any) -> Any:
@@ -67,7 +96,7 @@ def _quoted(value: Any) -> Any:
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return Foreign("\n".join(value)) if value else value
     if isinstance(value, str):
-        return value if _NAME.fullmatch(value) else Foreign(value)
+        return value if plain(value) else Foreign(value)
     if isinstance(value, dict):
         return {key: _quoted(one) for key, one in value.items()}
     return [_quoted(one) for one in value] if isinstance(value, list) else value

@@ -145,7 +145,8 @@ class Resources:
         def following(number: int) -> str:
             return f"{SCHEME}://{family}/depois/{'/'.join(entries[number - 1][0])}"
 
-        reply = Reply.of(self._clean(present.marked([one for _key, one in entries])))
+        operation = next(one.operation for one in RESOURCES if one.path == family)
+        reply = Reply.of(self._clean(present.told(operation, [one for _key, one in entries])))
         return compact(reply.fit(self._texts, [], address=following).payload(self._texts))
 
     async def _entries(self, family: str, after: Key) -> list[tuple[Key, dict[str, Any]]]:
@@ -185,7 +186,7 @@ class Resources:
         index = await anyio.to_thread.run_sync(self._backend.index, {name})
         if name not in index.servers:
             raise LivchatError("RESOURCE_NOT_FOUND", "there is no such server")
-        return {**index.servers[name], "applications": index.on(name)}
+        return present.told("server.show", {**index.servers[name], "applications": index.on(name)})
 
     def _operation(self, name: str) -> Any:
         if name not in self._permitted:

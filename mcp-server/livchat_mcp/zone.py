@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from livchat_cli import collection
 from livchat_cli.errors import LivchatError
-from livchat_mcp.clean import visible
-from livchat_mcp.errors import sentence
+from livchat_mcp.clean import Foreign, plain, visible
+from livchat_mcp.errors import ToolError, sentence
 from livchat_mcp.texts import Texts
 from livchat_mcp.tools import Call
 
@@ -33,6 +33,26 @@ from ansible_collections.livchat.setup.plugins.modules.dns_record import (  # no
 _MOST, _LONGEST = 30, 120
 # What a record says. Its identifier, and the time of its last change, may be others and it says the same.
 _FIELDS = ("name", "type", "value", "priority", "ttl", "proxied", "comment")
+
+
+@dataclass
+class Foreigners:
+    """Texts that others wrote, each under a number by which the sentences of a plan or an error name it."""
+
+    texts: dict[str, Foreign] = field(default_factory=dict)
+
+    def named(self, text: Any) -> str:
+        """The text as a sentence may have it: itself, where it is a name; otherwise its number."""
+        shown = _shown(text)
+        if plain(shown):
+            return shown
+        known = {one: number for number, one in self.texts.items()}
+        return known.get(Foreign(shown)) or self._added(shown)
+
+    def _added(self, shown: str) -> str:
+        number = f"[{len(self.texts) + 1}]"
+        self.texts[number] = Foreign(shown)
+        return number
 
 
 def changes(call: Call) -> bool:
@@ -67,8 +87,8 @@ class Records:
         """What does not change unless the records do."""
         return sorted(([one.get(field) for field in _FIELDS] for one in self.found), key=repr)
 
-    def parts(self, call: Call, texts: Texts) -> dict[str, list[str]]:
-        """What would happen to them, by the parts of a plan.
+    def parts(self, call: Call, texts: Texts, foreign: Foreigners) -> dict[str, list[str]]:
+        """What would happen to them, by the parts of a plan; what others wrote there goes into `foreign`.
 
         Raises:
             LivchatError: DNS_RECORD_CONFLICT or INPUT_INVALID, where the operation would do nothing either.
@@ -81,16 +101,23 @@ class Records:
             if error.code != "DNS_RECORD_CONFLICT":
                 raise LivchatError("INPUT_INVALID", sentence(error.code, "", error.details, texts)) from None
             found = {**error.details["record"], "comment": error.details["comment"]}
-            words = _words({**found, "content": found["value"]}, texts)
-            raise LivchatError("DNS_RECORD_CONFLICT", texts("record_conflict", **words)) from None
+            words = _words({**found, "content": found["value"]}, texts, foreign)
+            conflict = LivchatError("DNS_RECORD_CONFLICT", texts("record_conflict", **words))
+            raise ToolError(conflict, foreign=foreign.texts) from None
         named = {"name": _shown(parameters.name), "type": parameters.type}
         parts = {
-            "destroi": [texts("record_removed", **_words(one, texts)) for one in plan.deletes],
+            "destroi": [texts("record_removed", **_words(one, texts, foreign)) for one in plan.deletes[:_MOST]],
             "muda": [],
-            "cria": [texts("record_made", **_words(one, texts)) for one in plan.creates],
+            "cria": [
+                texts("record_made", name=_shown(one["name"]), type=one["type"], value=_value(one))
+                for one in plan.creates
+            ],
         }
+        if len(plan.deletes) > _MOST:
+            parts["destroi"].append(f"… +{len(plan.deletes) - _MOST}")
+        # One record is wanted: it takes the place of one at most.
         for there, wanted in plan.updates:
-            words, more = _words(there, texts), _settings(there, wanted)
+            words, more = _words(there, texts, foreign), _settings(there, wanted)
             # Whole values: what is shown of them may be alike.
             if not same_value(there, wanted):
                 words["by"] = _value(wanted)
@@ -101,10 +128,7 @@ class Records:
         if not plan.changed:
             removing = call.operation.name == "dns.remove"
             parts["destroi" if removing else "muda"].append(texts("no_record" if removing else "record_stays", **named))
-        return {
-            part: [*lines[:_MOST], *([f"… +{len(lines) - _MOST}"] if lines[_MOST:] else [])]
-            for part, lines in parts.items()
-        }
+        return parts
 
     def _plan(self, call: Call) -> RecordPlan:
         parameters: Any = call.parameters
@@ -137,11 +161,15 @@ class Records:
         return plan.present(existing, wanted) if state == "present" else plan.absent(existing, wanted)
 
 
-def _words(record: Mapping[str, Any], texts: Texts) -> dict[str, str]:
-    owner = owner_of(dict(record))
-    comment = _shown(record.get("comment") or "-")
-    whose = texts("by_others", comment=comment) if owner is None else texts("by_owner", owner=_shown(owner))
-    return {"name": _shown(record["name"]), "type": _shown(record["type"]), "value": _value(record), "whose": whose}
+def _words(record: Mapping[str, Any], texts: Texts, foreign: Foreigners) -> dict[str, str]:
+    owner, comment = owner_of(dict(record)), record.get("comment")
+    if owner is None:
+        whose = texts("by_others", comment=foreign.named(comment) if comment else "-")
+    else:
+        whose = texts("by_owner", owner=foreign.named(owner))
+    preference = f"{record['priority']} " if record["type"] == "MX" else ""
+    value = preference + foreign.named(record["content"])
+    return {"name": foreign.named(record["name"]), "type": record["type"], "value": value, "whose": whose}
 
 
 def _settings(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -154,7 +182,7 @@ def _settings(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
 
 
 def _value(record: Mapping[str, Any]) -> str:
-    """Its content, of mail with the preference that belongs to it."""
+    """What the caller wants it to be, of mail with the preference that belongs to it."""
     preference = f"{record['priority']} " if record["type"] == "MX" else ""
     return _shown(f"{preference}{record['content']}")
 
