@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import json
 import time
@@ -10,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import MaxRetryError
 
 from livchat_cli import routes
 from livchat_cli.access import Principal
@@ -22,7 +24,11 @@ _TIMEOUT = (5, 30)
 # A list comes in pages of this many, and not more than so many pages are asked for.
 _PAGE, _PAGES = 500, 20
 # Errors of an API that will be there again.
-_PASSING = ("API_UNREACHABLE", "API_ERROR", "RATE_LIMITED", "API_BUSY", "STREAMS_LIMITED")
+_PASSING = ("API_UNREACHABLE", "API_TIMEOUT", "API_ERROR", "RATE_LIMITED", "API_BUSY", "STREAMS_LIMITED")
+# Seconds between two looks at an API that was not there, and between two looks at whether anybody still listens.
+_PAUSE, _MOMENT = 1.0, 0.1
+# Seconds after which a request is sent again whose connection was cut: as long as an API takes to start again.
+_AGAIN = (0.5, 1.0, 2.0, 4.0)
 
 
 class RemoteBackend:
@@ -79,6 +85,7 @@ class RemoteBackend:
         path = f"{routes.of(get('jobs.show'))[0].request({'job': job_id}).path}/events"
         after = 0
         while not stopped():
+            pause = _PAUSE
             try:
                 with self._send("GET", path, params={"after": after}, stream=True) as answer:
                     for kind, number, data in _events(answer.iter_lines(chunk_size=1, decode_unicode=True)):
@@ -89,12 +96,13 @@ class RemoteBackend:
                             tell(data)
             except (requests.RequestException, ValueError):
                 # It was cut off: the next one goes on where this one was.
-                time.sleep(1)
+                pass
             except LivchatError as error:
                 # It restarts, or is asked too much: the job goes on all the same.
                 if error.code not in _PASSING:
                     raise
-                time.sleep(error.retry_after or 1)
+                pause = error.retry_after or _PAUSE
+            _wait(pause, stopped)
 
     def show(self, job_id: str) -> dict[str, Any]:
         record: dict[str, Any] = self._ask(get("jobs.show"), {"job": job_id}, "").json()
@@ -141,10 +149,14 @@ class RemoteBackend:
     ) -> requests.Response:
         request = routes.of(operation)[0].request(values)
         headers = {"X-Request-ID": request_id} if request_id else {}
-        if request.method == "POST" and request_id:
-            # Should it be sent twice, it is done once.
-            headers["Idempotency-Key"] = request_id
-        return self._send(request.method, request.path, json=request.body, params=dict(more or {}), headers=headers)
+        send = functools.partial(
+            self._send, request.method, request.path, json=request.body, params=dict(more or {}), headers=headers
+        )
+        if request.method != "POST" or not request_id:
+            return send()
+        # Should it be sent twice, it is done once.
+        headers["Idempotency-Key"] = request_id
+        return _surely(send)
 
     def _send(self, method: str, path: str, headers: Mapping[str, str] | None = None, **more: Any) -> requests.Response:
         try:
@@ -161,11 +173,51 @@ class RemoteBackend:
             message = f"the API at {self._url} has not answered in time"
             raise LivchatError("API_TIMEOUT", message) from error
         except requests.RequestException as error:
+            if method != "GET" and _cut(error):
+                message = f"the connection to the API at {self._url} was cut before it answered: it may be done"
+                raise LivchatError("API_TIMEOUT", message) from error
             message = f"the API at {self._url} cannot be reached: {type(error).__name__}"
             raise LivchatError("API_UNREACHABLE", message) from error
         if answer.status_code < 300:
             return answer
         raise _problem(answer)
+
+
+def _surely(send: Callable[[], requests.Response]) -> requests.Response:
+    """The answer to a request that has a key, sent again where the connection was cut before it came.
+
+    Raises:
+        LivchatError: what the API answered; API_TIMEOUT where it stays unknown whether it is done.
+    """
+    try:
+        return send()
+    except LivchatError as error:
+        if not isinstance(error.__cause__, requests.RequestException) or not _cut(error.__cause__):
+            raise
+        lost = error
+    for pause in _AGAIN:
+        time.sleep(pause)
+        try:
+            return send()
+        except LivchatError as error:
+            # The first one may still be worked on.
+            busy = error.code == "IDEMPOTENCY_CONFLICT" and error.retry_after
+            if error.code not in _PASSING and not busy:
+                raise
+    raise lost
+
+
+def _cut(error: requests.RequestException) -> bool:
+    """Whether there was a connection, so that the request may have arrived."""
+    refused = bool(error.args) and isinstance(error.args[0], MaxRetryError)
+    return not refused and not isinstance(error, requests.Timeout)
+
+
+def _wait(seconds: float, stopped: Callable[[], bool]) -> None:
+    """Waits so long, or until nobody listens."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not stopped():
+        time.sleep(min(left, _MOMENT))
 
 
 def _problem(answer: requests.Response) -> LivchatError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Mapping
@@ -215,7 +216,7 @@ class Calls:
         try:
             ended = await Watch(self._backend, job).ended(patience, steps)
             record = await self._thread(self._backend.show, job) if ended else {}
-        except LivchatError:
+        except Exception:
             # Whatever became of the way to it, the job is there: to begin it again would do its work twice.
             record = {}
         if not record:
@@ -233,8 +234,10 @@ class Calls:
         """A job as it is, or once it has ended."""
         job = str(record["id"])
         if call.wait:
-            await Watch(self._backend, job).ended(PATIENCE, steps)
-            record = await self._thread(self._backend.show, job)
+            # Whatever becomes of the way to it, it is there, and was as it was told before.
+            with contextlib.suppress(LivchatError):
+                await Watch(self._backend, job).ended(PATIENCE, steps)
+                record = await self._thread(self._backend.show, job)
         shown = present.job(record)
         if Status(record["status"]).alive:
             shown |= {"passos": steps.last(8)} if call.wait else {}
