@@ -28,7 +28,7 @@ class Living:
         self.home = home
         self.locks: dict[str, int] = {}
 
-    def start(self, _home: Path, folder: JobFolder, lock: TextIO, *_: Any) -> dict[str, Any]:
+    def start(self, _home: Path, folder: JobFolder, lock: TextIO, *_: Any, **__: Any) -> dict[str, Any]:
         self.locks[folder.id] = os.dup(lock.fileno())
         return folder.record()
 
