@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from livchat_cli import collection, console, home
+from livchat_cli.api import HOST_NAMES
 from livchat_cli.errors import LivchatError
 from livchat_cli.operations import OPERATIONS, Effect, Operation, allowed, get
 
@@ -270,9 +271,15 @@ def start(  # noqa: PLR0917  # options of a command line, none of them positiona
         bool, typer.Option("--behind-proxy", help="A proxy ends TLS, and nobody else reaches this port.")
     ] = False,
     trusted_proxy: Annotated[
-        list[str] | None, typer.Option(help="Address or network of a proxy whose X-Forwarded-For holds; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="Address or network of a proxy whose X-Forwarded-For holds; repeatable.",
+            envvar="LIVCHAT_API_TRUSTED_PROXIES",
+        ),
     ] = None,
-    host_name: Annotated[list[str] | None, typer.Option(help="Name that clients call it by; repeatable.")] = None,
+    host_name: Annotated[
+        list[str] | None, typer.Option(help="Name that clients call it by; repeatable.", envvar=HOST_NAMES)
+    ] = None,
     drain: Annotated[
         bool, typer.Option("--drain", help="On a stop, wait for the jobs: for containers, which end with this process.")
     ] = False,

@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from livchat_cli import collection, console
+from livchat_cli.api import HOST_NAMES
 from livchat_cli.api.connection import HEAD, Connection
 from livchat_cli.api.guard import LOOPBACK
 from livchat_cli.errors import LivchatError
@@ -29,8 +30,6 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault 
 PORT = 8000
 # Open streams are cut off after this long when the API is to stop. Seconds.
 GRACE = 5
-# How the process that `--dev` starts anew after each change of the code is told what the first one was.
-_NAMES = "LIVCHAT_API_HOST_NAMES"
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def dev_app() -> Any:
     """The API of `--dev`, as the process makes it that is started anew after each change of the code."""
     from livchat_cli.home import path  # noqa: PLC0415
 
-    return _app(path(), Options(host_names=tuple(os.environ.get(_NAMES, "").split()), dev=True))
+    return _app(path(), Options(host_names=tuple(os.environ.get(HOST_NAMES, "").split()), dev=True))
 
 
 def _app(home: Path, options: Options) -> Any:
@@ -172,7 +171,7 @@ def _serve_dev(options: Options) -> None:
     """Starts the API anew whenever the code changes."""
     from uvicorn.supervisors import ChangeReload  # noqa: PLC0415
 
-    os.environ[_NAMES] = " ".join(options.host_names)
+    os.environ[HOST_NAMES] = " ".join(options.host_names)
     package = str(Path(__file__).resolve().parent.parent)
     with tempfile.NamedTemporaryFile("w", prefix="livchat-") as file:
         if password := os.environ.pop(VARIABLE, None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import signal
 import ssl
 import subprocess
@@ -21,8 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from livchat_cli.api.server import Options
+from livchat_cli.deliveries import WAITS, WEBHOOK_TIMEOUT
 from livchat_cli.errors import LivchatError
 from livchat_cli.jobs import Jobs
+from livchat_cli.operations import OPERATIONS
 from tests.throwaway import Tree
 from tests.unit.api.running import PASSWORD, Running
 from tests.unit.api.test_jobs import nap
@@ -122,6 +125,32 @@ def test_behind_a_proxy_it_knows_whom_it_speaks_to(another: Callable[..., Runnin
     time.sleep(0.5)
     # Only a proxy that is named is believed.
     assert [call["client"] for call in api.calls()] == ["127.0.0.1", "198.51.100.8"]
+
+
+def test_a_container_is_told_by_its_environment_what_it_is_called_and_whom_to_believe(
+    another: Callable[..., Running],
+) -> None:
+    api = another()
+    given = {"LIVCHAT_API_HOST_NAMES": "api.example.com api", "LIVCHAT_API_TRUSTED_PROXIES": "192.0.2.1 127.0.0.0/8"}
+    command = ("--host", "0.0.0.0", "--behind-proxy")
+    api.start(*command, environment=given)
+    headers = {"X-Forwarded-For": "198.51.100.8"}
+    for name, status in (("api.example.com", 200), ("api", 200), ("example.com", 421)):
+        assert httpx.get(f"{api.url}/health", headers={"Host": name, **headers}).status_code == status
+    api.stop()
+    api.start(*command, environment=dict.fromkeys(given, ""))
+    assert httpx.get(f"{api.url}/health", headers={"Host": "api", **headers}).status_code == 421
+    assert httpx.get(f"{api.url}/health", headers=headers).status_code == 200
+    time.sleep(0.5)
+    assert [call["client"] for call in api.calls()] == ["198.51.100.8"] * 3 + ["127.0.0.1"] * 2
+
+
+def test_a_container_is_given_the_time_that_a_job_may_take_and_tell_of() -> None:
+    compose = Path(__file__).parents[3] / "docker/compose.yml"
+    found = re.search(r"stop_grace_period: \$\{\w+:-(\d+)m\}", compose.read_text())
+    assert found
+    told = sum(WAITS) + (len(WAITS) + 1) * WEBHOOK_TIMEOUT
+    assert int(found[1]) * 60 > max(one.timeout for one in OPERATIONS) + told
 
 
 def test_with_drain_it_stays_until_the_jobs_have_ended(another: Callable[..., Running]) -> None:
