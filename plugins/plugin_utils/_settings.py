@@ -17,7 +17,6 @@ from ..module_utils._patience import DEFAULT as PATIENCE
 from ._home import Home
 
 DEFAULTS: dict[str, t.Any] = {
-    "general.default_provider": "hetzner",
     "general.default_region": "nbg1",
     "general.timezone": "UTC",
     "general.api_patience": PATIENCE,
@@ -48,7 +47,6 @@ DEFAULTS: dict[str, t.Any] = {
     "api.jobs_at_once": 20,
 }
 ALLOWED: dict[str, tuple[str, ...]] = {
-    "general.default_provider": ("hetzner",),
     "general.stack_backend": ("docker", "portainer"),
     "dns.provider": ("cloudflare", "none"),
     "acme.challenge": ("dns-01", "http-01"),
