@@ -7,6 +7,7 @@ import copy
 import typing as t
 
 from ..module_utils._errors import LivchatError
+from ..module_utils._stack_options import OPTIONS
 from ..plugin_utils import _gate, _render
 from ..plugin_utils._action import LivchatAction
 from ..plugin_utils._https import read_authority
@@ -26,17 +27,8 @@ class ActionModule(LivchatAction):
     """See plugins/modules/stack.py. Here, on the controller, secrets get their values and their names."""
 
     ARGUMENTS: t.ClassVar = {
-        "entries": {"type": "list", "elements": "dict", "default": []},
-        "closed": {"type": "bool", "default": False},
+        **OPTIONS,
         "stacks": {"type": "list", "elements": "dict", "default": []},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "drop_volumes": {"type": "bool", "default": False},
-        "wait": {"type": "bool", "default": True},
-        "wait_for": {"type": "list", "elements": "str", "default": []},
-        "timeout": {"type": "int", "default": 600},
-        "portainer_host": {"type": "str", "default": ""},
-        "portainer_address": {"type": "str", "default": "127.0.0.1"},
-        "ca_file": {"type": "str", "default": ""},
     }
 
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible.module_utils.basic import env_fallback
+
 from ._errors import LivchatError
-from ._patience import ConnectionCutError, Patience, TransientError
+from ._patience import DEFAULT as DEFAULT_PATIENCE
+from ._patience import ConnectionCutError, Patience, TransientError, bounded
 
 try:
     import requests
@@ -24,6 +27,14 @@ except ImportError:
 
 # Used-up requests come back one a second (docs.hetzner.cloud, "Rate Limiting"): a run needs a few dozen.
 RATE_LIMIT_PAUSE = 60
+# Seconds for one answer.
+ANSWER_TIMEOUT = 30
+# What each module that asks Hetzner is told of it.
+OPTIONS: dict[str, t.Any] = {
+    "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["HCLOUD_TOKEN"])},
+    "api_endpoint": {"type": "str", "default": "https://api.hetzner.cloud/v1"},
+    "patience": {"type": "int", "default": DEFAULT_PATIENCE},
+}
 
 
 def refusal(request: str, status: int, body: bytes, retry_after: str | None) -> LivchatError | None:
@@ -88,6 +99,19 @@ def connect(token: str, endpoint: str, timeout: float, patience: float) -> t.Any
     for scheme in ("http://", "https://"):
         client._client._session.mount(scheme, adapter)
     return client
+
+
+def client_of(parameters: t.Mapping[str, t.Any]) -> t.Any:
+    """The client that a module's OPTIONS ask for.
+
+    Raises:
+        LivchatError: PROVIDER_TOKEN_MISSING; what `connect` raises.
+    """
+    if not parameters["api_token"]:
+        raise LivchatError("PROVIDER_TOKEN_MISSING", "no token of the provider was given")
+    patience = parameters["patience"]
+    timeout = bounded(ANSWER_TIMEOUT, patience)
+    return connect(parameters["api_token"], parameters["api_endpoint"], timeout, patience)
 
 
 def server_type(client: t.Any, name: str) -> t.Any:

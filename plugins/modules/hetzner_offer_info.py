@@ -94,12 +94,10 @@ error:
 import traceback
 from decimal import Decimal
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._errors import LivchatError, fail
-from ..module_utils._hetzner import check_location, connect, places, provider_error, server_type
-from ..module_utils._patience import DEFAULT as DEFAULT_PATIENCE
-from ..module_utils._patience import bounded
+from ..module_utils._hetzner import OPTIONS, check_location, client_of, places, provider_error, server_type
 
 try:
     from hcloud import APIException
@@ -107,9 +105,6 @@ try:
     IMPORT_ERROR = ""
 except ImportError:
     IMPORT_ERROR = traceback.format_exc()
-
-# Seconds for one answer.
-ANSWER_TIMEOUT = 30
 
 
 def offer(client, name, location):
@@ -153,9 +148,7 @@ def main():
         argument_spec={
             "server_type": {"type": "str", "required": True},
             "location": {"type": "str", "required": True},
-            "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["HCLOUD_TOKEN"])},
-            "api_endpoint": {"type": "str", "default": "https://api.hetzner.cloud/v1"},
-            "patience": {"type": "int", "default": DEFAULT_PATIENCE},
+            **OPTIONS,
         },
         supports_check_mode=True,
     )
@@ -163,11 +156,7 @@ def main():
         module.fail_json(msg=missing_required_lib("hcloud"), exception=IMPORT_ERROR)
     params = module.params
     try:
-        if not params["api_token"]:
-            raise LivchatError("PROVIDER_TOKEN_MISSING", "no token of the provider was given")
-        patience = params["patience"]
-        client = connect(params["api_token"], params["api_endpoint"], bounded(ANSWER_TIMEOUT, patience), patience)
-        found = offer(client, params["server_type"], params["location"])
+        found = offer(client_of(params), params["server_type"], params["location"])
     except (LivchatError, APIException) as error:
         fail(module, provider_error(error))
     module.exit_json(changed=False, offer=found)

@@ -113,12 +113,20 @@ import contextlib
 import hashlib
 import traceback
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._errors import LivchatError, fail
-from ..module_utils._hetzner import check_location, connect, in_words, places, provider_error, refused, server_type
-from ..module_utils._patience import DEFAULT as DEFAULT_PATIENCE
-from ..module_utils._patience import TransientError, bounded
+from ..module_utils._hetzner import (
+    OPTIONS,
+    check_location,
+    client_of,
+    in_words,
+    places,
+    provider_error,
+    refused,
+    server_type,
+)
+from ..module_utils._patience import TransientError
 
 try:
     from hcloud import APIException
@@ -140,8 +148,6 @@ EVERYWHERE = ["0.0.0.0/0", "::/0"]
 SWARM_PORTS = (("tcp", "2377"), ("tcp", "7946"), ("udp", "7946"), ("udp", "4789"))
 # What Hetzner says when it has no room for a server, though its list of types may say otherwise.
 NO_ROOM = ("resource_unavailable", "placement_error")
-# Seconds for one answer.
-ANSWER_TIMEOUT = 30
 
 
 class Project:
@@ -569,10 +575,8 @@ def main():
             "public_key": {"type": "str", "no_log": False},
             "labels": {"type": "dict", "default": {}},
             "domain": {"type": "str"},
-            "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["HCLOUD_TOKEN"])},
-            "api_endpoint": {"type": "str", "default": "https://api.hetzner.cloud/v1"},
             "timeout": {"type": "int", "default": 300},
-            "patience": {"type": "int", "default": DEFAULT_PATIENCE},
+            **OPTIONS,
         },
         required_if=[("state", "present", ("server_type", "location", "image", "public_key"))],
         supports_check_mode=True,
@@ -581,11 +585,7 @@ def main():
         module.fail_json(msg=missing_required_lib("hcloud"), exception=IMPORT_ERROR)
     params = module.params
     try:
-        if not params["api_token"]:
-            raise LivchatError("PROVIDER_TOKEN_MISSING", "no token of the provider was given")
-        patience = params["patience"]
-        client = connect(params["api_token"], params["api_endpoint"], bounded(ANSWER_TIMEOUT, patience), patience)
-        project = Project(client, params["name"], params["timeout"], module.check_mode)
+        project = Project(client_of(params), params["name"], params["timeout"], module.check_mode)
         result = {}
         if params["state"] == "present":
             result["server"] = project.present(params)

@@ -197,6 +197,7 @@ from ..module_utils._engine import EngineClient
 from ..module_utils._errors import LivchatError, fail
 from ..module_utils._portainer import PortainerClient
 from ..module_utils._stack_docker import DockerBackend
+from ..module_utils._stack_options import OPTIONS
 from ..module_utils._stack_portainer import PortainerBackend
 from ..module_utils._swarm_services import ENDING_PATIENCE, OURS, SwarmServices, labels, of_stack
 
@@ -458,8 +459,7 @@ def portainer_backend(given, engine):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "entries": {"type": "list", "elements": "dict", "default": []},
-            "closed": {"type": "bool", "default": False},
+            **OPTIONS,
             "stacks": {
                 "type": "list",
                 "elements": "dict",
@@ -474,14 +474,6 @@ def main():
                     "phases": {"type": "list", "elements": "list", "default": []},
                 },
             },
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "drop_volumes": {"type": "bool", "default": False},
-            "wait": {"type": "bool", "default": True},
-            "wait_for": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "int", "default": 600},
-            "portainer_host": {"type": "str", "default": ""},
-            "portainer_address": {"type": "str", "default": "127.0.0.1"},
-            "ca_file": {"type": "str", "default": ""},
             "portainer": {
                 "type": "dict",
                 "options": {

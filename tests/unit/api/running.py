@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
-import subprocess
-import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import httpx
 import yaml
 
 from livchat_cli.access import Tokens
+from tests.listening import Listening
 from tests.throwaway import Tree
 
 PASSWORD = "a master password of no vault"
@@ -27,21 +25,19 @@ PLENTY = {
 }
 # Nobody listens there: what looks at a provider fails at once.
 NOWHERE = "http://127.0.0.1:9"
-_LISTENING = re.compile(r"listening on (\S+)")
 
 
-class Running:
+class Running(Listening):
     """One API. `start` and `stop` may be repeated; the home stays.
 
     Without settings it is that of a home which has its own, and its vault's password among them.
     """
 
     def __init__(self, tree: Tree, home: Path, settings: Mapping[str, Any] | None = PLENTY) -> None:
+        super().__init__()
         self.tree = tree
         self.home = home
         self._password = {} if settings is None else {"LIVCHAT_VAULT_PASSWORD": PASSWORD}
-        self.url = ""
-        self.log: list[str] = []
         self._keys: dict[str, str] = {}
         if settings is None:
             return
@@ -57,24 +53,10 @@ class Running:
     def start(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
         """Starts it, and returns when it listens."""
         port = () if "--port" in options else ("--port", "0")
-        self.process = subprocess.Popen(
+        self.begin(
             self.tree.command("start", *port, *options),
-            env={**self.tree.environment(self.home), **self._password, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            {**self.tree.environment(self.home), **self._password, **(environment or {})},
         )
-        said = self._stderr()
-        for line in said:
-            self.log.append(line)
-            if found := _LISTENING.search(line):
-                self.url = found[1].replace("0.0.0.0", "127.0.0.1")
-                break
-        else:
-            raise RuntimeError("".join(self.log))
-        # A pipe that nobody reads stops who writes.
-        threading.Thread(target=self.log.extend, args=(said,), daemon=True).start()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends it by that signal; its exit code."""
@@ -108,11 +90,6 @@ class Running:
         """Puts an index in place, whole."""
         (self.home / "state.tmp").write_text(json.dumps(state))
         (self.home / "state.tmp").replace(self.home / "state.json")
-
-    def _stderr(self) -> Iterable[str]:
-        stream = self.process.stderr
-        assert stream
-        return stream
 
 
 def state(servers: int = 2, applications: int = 2) -> dict[str, Any]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 import sys
-import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,10 +10,10 @@ import httpx
 from mcp import StdioServerParameters
 
 from livchat_cli.access import Tokens
+from tests.listening import Listening
 from tests.throwaway import Tree
 
 PASSWORD = "a master password of no vault"
-_LISTENING = re.compile(r"listening on (\S+)")
 # What every request of the era before 2026-07-28 says of itself.
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 INITIALIZE = {
@@ -46,36 +43,21 @@ def _opening(password: str) -> dict[str, str]:
     return {"LIVCHAT_VAULT_PASSWORD": password} if password else {}
 
 
-class Served:
+class Served(Listening):
     """One gateway over HTTP. The home stays when it is stopped."""
 
     def __init__(self, tree: Tree, home: Path, password: str = PASSWORD) -> None:
+        super().__init__()
         self.tree = tree
         self._password = password
         self.home = home
-        self.url = ""
-        self.log: list[str] = []
 
     def start(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
         """Starts it, and returns when it listens."""
-        self.process = subprocess.Popen(
+        self.begin(
             [sys.executable, "-P", "-m", "livchat_mcp", "--http", "127.0.0.1:0", *options],
-            env={**self.tree.environment(self.home), **_opening(self._password), **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            {**self.tree.environment(self.home), **_opening(self._password), **(environment or {})},
         )
-        said = self._stderr()
-        for line in said:
-            self.log.append(line)
-            if found := _LISTENING.search(line):
-                self.url = found[1]
-                break
-        else:
-            raise RuntimeError("".join(self.log))
-        # A pipe that nobody reads stops who writes.
-        threading.Thread(target=self.log.extend, args=(said,), daemon=True).start()
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -88,8 +70,3 @@ class Served:
     def client(self, key: str | None = None) -> httpx.Client:
         """A client by hand, with a token of this home's."""
         return httpx.Client(headers={**HEADERS, "Authorization": f"Bearer {key or self.key()}"}, timeout=60)
-
-    def _stderr(self) -> Iterable[str]:
-        stream = self.process.stderr
-        assert stream
-        return stream

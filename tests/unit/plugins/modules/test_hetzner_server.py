@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.livchat.setup.plugins.module_utils import _hetzner
 from ansible_collections.livchat.setup.plugins.modules import hetzner_server
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -35,7 +36,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses are counted, and cut to a hundredth."""
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(seconds / 100))
-    monkeypatch.setattr(hetzner_server, "connect", _hurried(hetzner_server.connect))
+    monkeypatch.setattr(_hetzner, "connect", _hurried(_hetzner.connect))
 
 
 def _hurried(connect: Callable[..., Any]) -> Callable[..., Any]:
