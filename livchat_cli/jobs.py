@@ -200,11 +200,14 @@ class Jobs:
         status: Sequence[str] = (),
         operation: str = "",
         server: str = "",
-        limit: int = 50,
+        limit: int | None = 50,
         before: str = "",
         seen: Callable[[dict[str, Any]], bool] | None = None,
     ) -> list[dict[str, Any]]:
-        """Records of jobs, the newest first; `before` is the id of a job that the list goes on after."""
+        """Records of jobs, the newest first; `before` is the id of a job that the list goes on after.
+
+        Who must miss none takes no limit: those that keys and new servers keep may be any number.
+        """
         found: list[dict[str, Any]] = []
         for name in sorted(self._names(), reverse=True):
             if before and name >= before:

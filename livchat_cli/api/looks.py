@@ -11,7 +11,7 @@ from threading import Lock
 
 from livchat_cli import collection, jobs
 from livchat_cli.errors import LivchatError
-from livchat_cli.jobs import JOBS_KEPT, Status
+from livchat_cli.jobs import Status
 
 collection.activate()
 
@@ -46,9 +46,7 @@ class Changes:
             return self._number
 
     def _jobs_that_ended(self) -> set[str]:
-        found = self._jobs.all(
-            limit=JOBS_KEPT, seen=lambda one: one["effect"] != "read" and not Status(one["status"]).alive
-        )
+        found = self._jobs.all(limit=None, seen=lambda one: one["effect"] != "read" and not Status(one["status"]).alive)
         return {one["id"] for one in found}
 
     def _audited(self) -> bool:

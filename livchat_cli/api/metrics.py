@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from livchat_cli import index, reports
-from livchat_cli.jobs import JOBS_KEPT, Status, of
+from livchat_cli.jobs import Status, of
 
 # Where the bars of the API are: reads within 50 ms, anything that does not wait within 200 ms.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 5, 45)
@@ -65,7 +65,7 @@ class _Held(Collector):
         yield GaugeMetricFamily("livchat_servers", "Servers in the index", value=len(tree["servers"]))
         yield GaugeMetricFamily("livchat_applications", "Applications in the index", value=len(tree["applications"]))
         jobs = GaugeMetricFamily("livchat_jobs", "Jobs that are remembered", labels=["status"])
-        found = Tally(job["status"] for job in of(self._home).all(limit=JOBS_KEPT))
+        found = Tally(job["status"] for job in of(self._home).all(limit=None))
         for status in Status:
             jobs.add_metric([status.value], found[status.value])
         yield jobs

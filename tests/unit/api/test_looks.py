@@ -18,7 +18,7 @@ import pytest
 
 from livchat_cli.api import looks
 from livchat_cli.api.looks import Looks
-from livchat_cli.jobs import JobFolder, Jobs, Status
+from livchat_cli.jobs import JOBS_KEPT, JobFolder, Jobs, Status
 from tests.unit.api.running import PLENTY, Running, state
 from tests.unit.api.test_jobs import ended, nap
 
@@ -85,6 +85,20 @@ def test_one_that_began_before_a_change_is_not(begun: Begun, status: str | None)
     assert found.job("ci", b"status", begun) == second
     begun.end(before, status)
     assert found.job("ci", b"status", begun) not in (first, second)
+
+
+def test_a_change_that_began_before_any_number_of_others_counts_as_well(begun: Begun) -> None:
+    change = begun("write")
+    # Those that are kept for a day since they were asked for with a key may be more than are kept otherwise.
+    for number in range(JOBS_KEPT):
+        later = JobFolder(begun.home / "jobs", f"29991231T235959-{number:06x}")
+        later.path.mkdir()
+        later.update(operation="status", effect="write", status="successful")
+    found = Looks(begun.home)
+    first = found.job("ci", b"status", begun)
+    assert found.job("ci", b"status", begun) == first
+    begun.end(change, "successful")
+    assert found.job("ci", b"status", begun) != first
 
 
 @pytest.mark.parametrize(
