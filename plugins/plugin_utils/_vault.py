@@ -15,8 +15,10 @@ import secrets
 import string
 import typing as t
 
+from ansible import constants, context
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
+from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible.release import __version__ as ansible_version
 
 from ..module_utils._errors import LivchatError
 from ._home import Home
@@ -49,9 +51,24 @@ def given(name: str) -> str | None:
     """The environment's variable of that name, else the password that Ansible was given for a vault of that name.
 
     The latter is how Semaphore hands on a key of its key store: by `--vault-id NAME@prompt`, unseen in a process list.
+
+    Raises:
+        LivchatError: ANSIBLE_UNSUPPORTED, when Ansible was given one and this version of it does not say which.
     """
     if found := os.environ.get(name):
         return found
+    try:
+        # Ansible's own affair, which another version may keep elsewhere: only who needs it does without it then.
+        from ansible.parsing.vault import VaultSecretsContext  # noqa: PLC0415
+    except ImportError as error:
+        named = (*context.CLIARGS.get("vault_ids", ()), *constants.DEFAULT_VAULT_IDENTITY_LIST)
+        if any(one.partition("@")[0] == name for one in named):
+            message = (
+                f"ansible-core {ansible_version} does not hand on what --vault-id gave {name}: set it as a variable"
+            )
+            details = {"ansible": ansible_version, "vault_id": name}
+            raise LivchatError("ANSIBLE_UNSUPPORTED", message, details) from error
+        return None
     known = VaultSecretsContext.current(optional=True)
     return next((secret.bytes.decode() for vault, secret in known.secrets if vault == name), None) if known else None
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible import context
+from ansible.parsing import vault as ansible_vault
+from ansible.utils.context_objects import CLIArgs
 from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
-from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault, generate
+from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault, generate, given
 
 
 def test_a_secret_comes_back_and_never_stands_in_the_file(home: Home) -> None:
@@ -143,3 +146,18 @@ def test_a_vault_from_elsewhere_that_is_not_there_is_no_empty_one(home: Home, mo
     with pytest.raises(LivchatError) as caught:
         Vault(home).get("tokens/hetzner")
     assert caught.value.code == "VAULT_LOCKED" and "LIVCHAT_VAULT_FILE" in caught.value.message
+
+
+def test_an_ansible_that_hides_its_vault_ids_is_a_matter_of_those_who_gave_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(ansible_vault, "VaultSecretsContext")
+    monkeypatch.delenv("HCLOUD_TOKEN", raising=False)
+    assert given("HCLOUD_TOKEN") is None
+    monkeypatch.setattr(context, "CLIARGS", CLIArgs({"vault_ids": ["HCLOUD_TOKEN@prompt"]}))
+    assert given("CLOUDFLARE_API_TOKEN") is None
+    with pytest.raises(
+        LivchatError, match=r"ansible-core .* does not hand on what --vault-id gave HCLOUD_TOKEN"
+    ) as caught:
+        given("HCLOUD_TOKEN")
+    assert caught.value.code == "ANSIBLE_UNSUPPORTED"
+    monkeypatch.setenv("HCLOUD_TOKEN", "x")
+    assert given("HCLOUD_TOKEN") == "x"
