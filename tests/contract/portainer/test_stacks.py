@@ -12,8 +12,6 @@ import requests
 
 from tests.contract.portainer.conftest import Client
 
-pytestmark = pytest.mark.lab
-
 # No task ever runs: the answers are about the stack, not about an image.
 FILE = """
 services:
