@@ -18,7 +18,7 @@ from livchat_cli.errors import LivchatError
 collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
-from ansible_collections.livchat.setup.plugins.plugin_utils._settings import Settings, check  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._settings import FILES, Settings, check  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import KEYRING_SERVICE, Vault  # noqa: E402
 
 TOKENS = {
@@ -98,7 +98,7 @@ class Initialiser:
     def _settings_given(self) -> dict[str, Any]:
         """Answers of the command line, then of the person, checked."""
         given = {key: value for key, value in self._answers.settings.items() if value not in (None, "", [])}
-        for key in ("acme.ca_file", "acme.root_file"):
+        for key in FILES:
             if key in given:
                 given[key] = str(Path(given[key]).expanduser().absolute())
         for key, asked in _ASKED.items():

@@ -46,5 +46,5 @@ LIVCHAT_HOME={choices.home} ansible-playbook app_install.yml -e survey_target=pr
 |---|---|
 {rows}
 
-`settings.yml`, `livchat.yml` and `execution-environment.yml` are yours to change.
+`settings.yml`, the `certificates/` that it names, `livchat.yml` and `execution-environment.yml` are yours to change.
 """

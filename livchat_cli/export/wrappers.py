@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from livchat_cli.operations import PATTERN, Effect, Operation
 collection.activate()
 
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
-from ansible_collections.livchat.setup.plugins.plugin_utils._settings import DEFAULTS, Settings  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._https import read_authority  # noqa: E402
+from ansible_collections.livchat.setup.plugins.plugin_utils._settings import DEFAULTS, FILES, Settings, nested  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._vault import ENVIRONMENT, PASSWORD  # noqa: E402
 
 NOTE = "Written by `livchat-setup export`: the next export replaces it."
@@ -30,8 +32,11 @@ INVENTORY = "livchat.yml"
 SECRETS = (*ENVIRONMENT.values(), PASSWORD)
 # Kinds of things that livchat-setup keeps for its own doors.
 _OF_THE_DOORS = ("job", "token")
-# Of the home's settings, those of the machine that exports.
-_LOCAL_SECTIONS = ("vault",)
+# Of the home's settings, those of the machine that exports, and of its own doors.
+_LOCAL_SECTIONS = ("vault", "webhooks", "api", "mcp")
+# Where the folder has what they name in files.
+_CERTIFICATES = "certificates"
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
 _ENDPOINT = "providers.hetzner.api_endpoint"
 # Any image of the Fedora or RHEL family does: ansible-builder brings Ansible and what the collections ask for.
 _BASE_IMAGE = "fedora:42"
@@ -60,19 +65,30 @@ def files() -> dict[str, str]:
 
 
 def first_files(home: Path) -> dict[str, str]:
-    """What is written once, with the operator's settings, and is the team's from then on."""
-    settings = Settings(Home(str(home)))
+    """What is written once, with the operator's settings, and is the team's from then on.
+
+    Raises:
+        LivchatError: the settings cannot be read, or CA_FILE_INVALID for a file of certificates that they name.
+    """
     # Reading all of them checks the file.
-    endpoint = settings.all().get(_ENDPOINT, DEFAULTS[_ENDPOINT])
+    settings = Settings(Home(str(home))).all()
+    endpoint = settings.get(_ENDPOINT, DEFAULTS[_ENDPOINT])
     inventory = {"plugin": "livchat.setup.hetzner"}
     if endpoint != DEFAULTS[_ENDPOINT]:
         inventory["api_endpoint"] = endpoint
-    tree = yaml.safe_load(Home(str(home)).read("config.yaml") or "") or {}
-    chosen = {section: one for section, one in tree.items() if section not in _LOCAL_SECTIONS}
+    chosen = {key: one for key, one in settings.items() if key.partition(".")[0] not in _LOCAL_SECTIONS}
+    certificates = {}
+    for key in FILES:
+        if chosen.get(key):
+            place = f"{_CERTIFICATES}/{key}.pem"
+            # Nothing else that stands in such a file, which may be a key.
+            certificates[place] = "".join(_CERTIFICATE.findall(read_authority(chosen[key])))
+            chosen[key] = place
     note = "The settings of config.yaml, which every run puts into the home; others that the home has stay."
     return {
         INVENTORY: documents.text(inventory, KEPT),
-        "settings.yml": documents.text(chosen, KEPT, note),
+        "settings.yml": documents.text(nested(chosen), KEPT, note),
+        **certificates,
         "execution-environment.yml": documents.text(_execution_environment(), KEPT, "For ansible-builder 3."),
     }
 
@@ -80,7 +96,7 @@ def first_files(home: Path) -> dict[str, str]:
 def playbook(operation: Operation) -> str:
     """Has the home ready, reads the answers, and hands over to the collection's playbook."""
     settings = "lookup('ansible.builtin.file', playbook_dir ~ '/settings.yml') | from_yaml | default({}, true)"
-    home: dict[str, Any] = {"settings": f"{{{{ {settings} }}}}"}
+    home: dict[str, Any] = {"settings": f"{{{{ {settings} }}}}", "folder": "{{ playbook_dir }}"}
     if operation.effect is Effect.DESTROY:
         home["lasting"] = True
     tasks: list[dict[str, Any]] = [{"name": "Have the home ready", "livchat.setup.home": home}]

@@ -12,7 +12,8 @@ import yaml
 from ..module_utils._errors import LivchatError
 from ..plugin_utils import _keys
 from ..plugin_utils._action import LivchatAction
-from ..plugin_utils._settings import check, flatten
+from ..plugin_utils._https import read_authority
+from ..plugin_utils._settings import FILES, check, flatten
 
 
 class ActionModule(LivchatAction):
@@ -20,6 +21,7 @@ class ActionModule(LivchatAction):
 
     ARGUMENTS: t.ClassVar = {
         "settings": {"type": "dict", "default": {}},
+        "folder": {"type": "path", "default": ""},
         "lasting": {"type": "bool", "default": False},
     }
 
@@ -36,18 +38,40 @@ class ActionModule(LivchatAction):
             self.vault.verify()
         # Ansible's texts know where they come from, which YAML cannot write.
         plain = json.loads(json.dumps(arguments["settings"]))
-        changed, diff = self._set(dict(flatten(plain)))
+        wanted = dict(flatten(plain))
+        copied = self._copy_files(wanted, arguments["folder"]) if arguments["folder"] else False
+        changed, diff = self._set(wanted)
         restored = _keys.missing(self.home, self.vault)
         if self._may_write:
             for name in restored:
                 _keys.write(self.home, name, self.secret(f"{_keys.FOLDER}/{name}"))
         # A home that goes when the run does is none of what anybody manages.
-        changed = not self.vault.carried and (changed or bool(restored))
+        changed = not self.vault.carried and (changed or copied or bool(restored))
         return {"changed": changed, "path": self.home.path, "restored": restored, "diff": diff}
 
     @property
     def _may_write(self) -> bool:
         return bool(self.vault.carried) or not self.check_mode
+
+    def _copy_files(self, wanted: dict[str, t.Any], folder: str) -> bool:
+        """Puts files of the folder into the home, which lasts longer, and has the settings name them there.
+
+        Raises:
+            LivchatError: CA_FILE_INVALID
+        """
+        changed = False
+        for key in FILES:
+            value = wanted.get(key)
+            if not isinstance(value, str) or not value or value.startswith(("/", "~")):
+                continue
+            text = read_authority(os.path.join(folder, value))
+            name = os.path.join("certificates", f"{key}.pem")
+            wanted[key] = self.home.file(name)
+            if self.home.read(name) != text:
+                changed = True
+                if self._may_write:
+                    self.home.write(name, text, back_up=False)
+        return changed
 
     def _set(self, wanted: dict[str, t.Any]) -> tuple[bool, dict[str, str]]:
         for key, value in wanted.items():

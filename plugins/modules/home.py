@@ -27,6 +27,12 @@ options:
     description: Settings as C(config.yaml) has them, in sections; others that the home has stay.
     type: dict
     default: {}
+  folder:
+    description:
+      - Folder in which the files are that settings such as C(acme.ca_file) name by a relative path. They are copied into
+        the home, since that folder may be another with each run.
+    type: path
+    default: ""
   lasting:
     description: Refuses a vault that cannot be written, for what must not stop half-way for want of it.
     type: bool

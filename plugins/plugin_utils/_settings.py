@@ -46,6 +46,8 @@ DEFAULTS: dict[str, t.Any] = {
     "api.refusals_per_minute": 30,
     "api.jobs_at_once": 20,
 }
+# Those that name a file, of certificates.
+FILES = ("acme.ca_file", "acme.root_file")
 ALLOWED: dict[str, tuple[str, ...]] = {
     "general.stack_backend": ("docker", "portainer"),
     "dns.provider": ("cloudflare", "none"),
@@ -117,14 +119,7 @@ class Settings:
             after = {**before, **values}
             if after == before:
                 return False
-            tree: dict[str, t.Any] = {}
-            for key, value in sorted(after.items()):
-                place = tree
-                *folders, last = key.split(".")
-                for folder in folders:
-                    place = place.setdefault(folder, {})
-                place[last] = value
-            self._home.write("config.yaml", yaml.safe_dump(tree, sort_keys=True))
+            self._home.write("config.yaml", yaml.safe_dump(nested(after), sort_keys=True))
         return True
 
 
@@ -146,3 +141,15 @@ def flatten(tree: dict[t.Any, t.Any], prefix: str = "") -> t.Iterator[tuple[str,
         # `dns:` or `zone:` with nothing behind it sets nothing.
         elif value is not None or not any(known == name or known.startswith(f"{name}.") for known in DEFAULTS):
             yield name, value
+
+
+def nested(flat: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Dotted names as sections."""
+    tree: dict[str, t.Any] = {}
+    for key, value in sorted(flat.items()):
+        place = tree
+        *folders, last = key.split(".")
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[last] = value
+    return tree

@@ -20,7 +20,8 @@ from livchat_cli.export import wrappers
 from livchat_cli.export.folder import export
 from livchat_cli.main import main
 
-from .conftest import CHOICES, EXPORTED, Ansible
+from ...plugins.plugin_utils.test_https import certificate
+from .conftest import CHOICES, EXPORTED, Ansible, changed
 
 ROOT = Path(__file__).parents[4]
 # Settings that say where something is.
@@ -64,14 +65,44 @@ def test_what_somebody_else_wrote_is_neither_replaced_nor_removed(tmp_path: Path
 
 def test_settings_of_the_operator_go_along_without_what_is_this_machines(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
-    config = {"dns": {"zone": "example.com"}, "vault": {"password_file": "/root/password"}}
-    config["providers"] = {"hetzner": {"api_endpoint": "http://127.0.0.1:1/v1"}}  # type: ignore[dict-item]
-    (tmp_path / "home" / "config.yaml").write_text(yaml.safe_dump(config))
+    config: dict[str, Any] = {
+        "dns": {"zone": "example.com"},
+        "providers": {"hetzner": {"api_endpoint": "http://127.0.0.1:1/v1"}},
+    }
+    local = {
+        "vault": {"password_file": "/root/password"},
+        "webhooks": {"urls": ["https://hooks.example.com/x"]},
+        "api": {"jobs_at_once": 5},
+        "mcp": {"model_may_destroy": True},
+    }
+    (tmp_path / "home" / "config.yaml").write_text(yaml.safe_dump(config | local))
     export("semaphore", tmp_path / "folder", CHOICES, tmp_path / "home")
     written = yaml.safe_load((tmp_path / "folder" / "settings.yml").read_text())
-    assert written == {name: one for name, one in config.items() if name != "vault"}
+    assert written == config
     inventory = yaml.safe_load((tmp_path / "folder" / "livchat.yml").read_text())
     assert inventory == {"plugin": "livchat.setup.hetzner", "api_endpoint": "http://127.0.0.1:1/v1"}
+
+
+def test_certificates_that_settings_name_go_along_and_no_key_beside_them(tmp_path: Path, ansible: Ansible) -> None:
+    home, folder, lasting = tmp_path / "home", tmp_path / "folder", tmp_path / "lasting"
+    for one in (home, lasting):
+        one.mkdir()
+    public, private = certificate(tmp_path, "authority")
+    both = tmp_path / "both.pem"
+    both.write_text(private.read_text() + public.read_text())
+    (home / "config.yaml").write_text(yaml.safe_dump({"acme": {"ca_file": str(both), "root_file": str(public)}}))
+    export("semaphore", folder, CHOICES, home)
+    assert str(tmp_path) not in (folder / "settings.yml").read_text()
+    for each in (both, public):
+        each.unlink()
+    place = {"LIVCHAT_HOME": str(lasting), "LIVCHAT_VAULT_PASSWORD": "a password"}
+    assert changed(ansible("playbook", "catalog_list.yml", cwd=folder, **place)) == 1
+    assert changed(ansible("playbook", "catalog_list.yml", cwd=folder, **place)) == 0
+    settings = yaml.safe_load((lasting / "config.yaml").read_text())["acme"]
+    assert sorted(settings) == ["ca_file", "root_file"]
+    for path in map(Path, settings.values()):
+        assert path.is_relative_to(lasting)
+        assert path.read_text().startswith("-----BEGIN CERTIFICATE-----") and "KEY" not in path.read_text()
 
 
 @pytest.mark.parametrize("target", ["awx", "semaphore"])
