@@ -31,7 +31,8 @@ def text(target: str, choices: Choices) -> str:
 # livchat.setup
 
 Playbooks for the operations of `livchat.setup`. State, vault and keys are in `{choices.home}`, a directory that lasts
-and that jobs see.
+and that jobs see. By it, jobs that change one server take turns: two directories, or a file system without locks between
+machines, keep nothing apart.
 
 {_LOAD[target]}
 Without either, from this folder:

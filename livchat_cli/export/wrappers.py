@@ -168,6 +168,8 @@ def _ansible_cfg() -> str:
         if not parser.has_section(one.section):
             parser.add_section(one.section)
         parser[one.section][one.option] = one.value
+    # Each job is a run of its own, which the home has to keep apart from others.
+    parser["defaults"]["callbacks_enabled"] += ",livchat.setup.turn"
     # AWX hands each job its inventory as a program that prints it; as the text of an INI file it would be read wrongly.
     parser["inventory"]["enable_plugins"] = f"script,{parser['inventory']['enable_plugins']}"
     written = io.StringIO()

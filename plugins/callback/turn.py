@@ -13,8 +13,9 @@ short_description: Has a playbook wait while another run changes the same server
 description:
   - A play says with the variable C(livchat_changes) which servers it changes, as a pattern of hosts or as a list of
     names. The collection's own playbooks do.
-  - Before a playbook with such plays starts, waits until no other run of the same operator's home changes one of these
-    servers, and keeps others waiting until the playbook ends. What a run that was killed has left is ended first.
+  - Before the first of such plays starts, waits until no other run of the same operator's home changes one of the
+    servers that they name, and keeps others waiting until the playbook ends. What a run that was killed has left is
+    ended first. Plays before it may find out which servers those are.
   - Does nothing in check mode, nor when C(livchat-setup) runs the playbook and has waited already.
 requirements:
   - C(callbacks_enabled = livchat.setup.turn) in C(ansible.cfg), or E(ANSIBLE_CALLBACKS_ENABLED).
@@ -41,7 +42,7 @@ PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no types
-    """Takes a turn before a playbook that changes servers starts, and gives it back at its end."""
+    """Takes a turn before a playbook begins to change servers, and gives it back at its end."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -51,10 +52,18 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._turn = contextlib.ExitStack()
+        self._playbook: t.Any = None
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        self._playbook = playbook
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
         if _processes.VARIABLE in os.environ or context.CLIARGS.get("check"):
             return
+        if CHANGES in play.get_variable_manager().get_vars(play=play):
+            self._take(self._playbook)
+
+    def _take(self, playbook: t.Any) -> None:
         servers: set[str] = set()
         home = None
         # All at once: who has one server and waits for another may wait for somebody who waits for the first.

@@ -29,8 +29,8 @@ options:
     default: {}
   folder:
     description:
-      - Folder in which the files are that settings such as C(acme.ca_file) name by a relative path. They are copied into
-        the home, since that folder may be another with each run.
+      - Folder in which the files are that settings such as C(acme.ca_file) name by a relative path. They are copied
+        into the home, since that folder may be another with each run.
     type: path
     default: ""
   lasting:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 import yaml
 from ansible_builder._target_scripts import introspect
 from ansible_builder.ee_schema import validate_schema
+from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
+from ansible_collections.livchat.setup.plugins.plugin_utils._turns import Turns
 
 from livchat_cli.ansible_config import SETTINGS
 from livchat_cli.errors import LivchatError
@@ -21,9 +25,11 @@ from livchat_cli.export.folder import export
 from livchat_cli.main import main
 
 from ...plugins.plugin_utils.test_https import certificate
+from ..test_runner import wait_for
 from .conftest import CHOICES, EXPORTED, Ansible, changed
 
 ROOT = Path(__file__).parents[4]
+TURN = "livchat.setup.turn"
 # Settings that say where something is.
 PLACES = ("COLLECTIONS_PATHS", "CONFIG_FILE", "DEFAULT_HOST_LIST", "LOCALHOST_WARNING")
 
@@ -136,11 +142,42 @@ def test_the_folders_settings_are_those_of_every_run(folder: Path, ansible: Ansi
     from_runs = shown(**{one.variable: one.value for one in SETTINGS})
     # Without it, a job of Semaphore would have no result.
     assert from_file.pop("SHOW_CUSTOM_STATS") == "True"
+    # The command line waits for its turn before it starts Ansible.
+    assert from_file.pop("CALLBACKS_ENABLED") == str([*ast.literal_eval(from_runs["CALLBACKS_ENABLED"]), TURN])
     # Inventories that are programs are AWX's way, and not one of ours.
     assert "script" in from_file.pop("INVENTORY_ENABLED") and "script" not in from_runs["INVENTORY_ENABLED"]
     # The environment's variable for pipelining reaches further, to other connections than SSH.
     assert from_file.items() <= from_runs.items()
     assert len(from_file) >= len(SETTINGS) - 1
+
+
+def test_a_job_waits_for_another_one_that_changes_its_server(folder: Path, tmp_path: Path, ansible: Ansible) -> None:
+    (folder / "settings.yml").write_text("dns: {provider: none}\n")
+    # Nobody listens there: what is looked for is what happens before.
+    (tmp_path / "hosts").write_text("[livchat]\nprod ansible_host=127.0.0.1 ansible_port=1\nother\n")
+    lasting = tmp_path / "lasting"
+    lasting.mkdir()
+    turns = Turns(Home(str(lasting)))
+    before = turns.draw("20260102T030405-a1b2c3", "app.install", ["prod"])
+    aside = turns.draw("20260102T030405-a1b2c4", "app.install", ["other"])
+    environment = {
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_SSH_RETRIES": "0",
+        "LIVCHAT_HOME": str(lasting),
+        "LIVCHAT_VAULT_PASSWORD": "a password",
+    }
+    line = ("playbook", "server_setup.yml", "-i", str(tmp_path / "hosts"), "-e", "survey_target=prod")
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(ansible, *line, cwd=folder, failing=True, **environment)
+        with before:
+            assert wait_for(lambda: len(list((lasting / "turns").iterdir())) == 3, 60)
+            assert not running.done()
+        printed = running.result(60)
+    aside.give_up()
+    waits = "turn: waits for app.install (job 20260102T030405-a1b2c3"
+    assert waits in printed and "a1b2c4" not in printed
+    assert printed.index("Read the answers") < printed.index(waits) < printed.index("UNREACHABLE")
+    assert not list((lasting / "turns").iterdir())
 
 
 def test_ansible_builder_takes_the_execution_environment(folder: Path) -> None:
