@@ -25,6 +25,11 @@ _TYPES = {
     Kind.NUMBER: "float",
     Kind.CHOICE: "multiplechoice",
 }
+# Where DNS is not managed, nothing asks for its provider's token.
+_MANAGES_DNS = (
+    "{{ ((lookup('ansible.builtin.file', playbook_dir ~ '/../settings.yml') | from_yaml or {}).dns"
+    " | default({}, true)).provider | default('cloudflare') != 'none' }}"
+)
 # Whose limits are lengths.
 _TEXTS = (Kind.TEXT, Kind.LINES, Kind.SECRET)
 
@@ -47,6 +52,8 @@ def files(choices: Choices) -> dict[str, str]:
             "awx_home": choices.home,
             # AWX shows no secret, so that whether one differs is not known: true replaces those that it has.
             "awx_update_secrets": False,
+            "awx_manages_dns": _MANAGES_DNS,
+            "awx_credentials": f"{{{{ ['{_SERVERS}', '{_VAULT}'] + (['{_DNS}'] if awx_manages_dns | bool else []) }}}}",
         },
         "tasks": [
             _check_secrets(),
@@ -156,11 +163,14 @@ def _credential_types() -> list[dict[str, Any]]:
 
 def _check_secrets() -> dict[str, Any]:
     """All of them each time: a credential that is changed in part loses in AWX what was not given again."""
+    dns = ENVIRONMENT["tokens/cloudflare"]
+    given = {name: f"lookup('ansible.builtin.env', '{name}') | length > 0" for name in wrappers.SECRETS}
+    given[dns] = f"not awx_manages_dns | bool or {given[dns]}"
     return {
         "name": "Check that the secrets are in the environment",
         "ansible.builtin.assert": {
-            "that": [f"lookup('ansible.builtin.env', '{name}') | length > 0" for name in wrappers.SECRETS],
-            "fail_msg": f"set {', '.join(wrappers.SECRETS[:-1])} and {wrappers.SECRETS[-1]}",
+            "that": list(given.values()),
+            "fail_msg": f"set {', '.join(given)}; {dns} not where settings.yml has dns.provider none",
             "quiet": True,
         },
     }
@@ -184,6 +194,7 @@ def _credentials() -> list[dict[str, Any]]:
                 update_secrets="{{ awx_update_secrets }}",
             ),
             "no_log": True,
+            **({"when": "awx_manages_dns | bool"} if name == _DNS else {}),
         }
         for name, one in inputs.items()
     ]
@@ -244,7 +255,7 @@ def _job_template(operation: Operation) -> dict[str, Any]:
         playbook=wrappers.file_name(operation),
         inventory=NAME,
         execution_environment=NAME,
-        credentials=[_SERVERS, _DNS, _VAULT],
+        credentials="{{ awx_credentials }}",
         # A check shows what would be done.
         ask_job_type_on_launch=operation.effect is not Effect.READ,
         ask_verbosity_on_launch=True,

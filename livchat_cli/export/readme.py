@@ -13,6 +13,8 @@ export CONTROLLER_HOST=https://awx.example.com CONTROLLER_OAUTH_TOKEN=…
 export HCLOUD_TOKEN=… CLOUDFLARE_API_TOKEN=… LIVCHAT_VAULT_PASSWORD=…
 ansible-playbook awx/load.yml
 ```
+
+Where `settings.yml` has `dns.provider: none`, there is no Cloudflare token to give.
 """,
     "semaphore": """Load it into Semaphore, which restores the project in `semaphore/project.json` and fills its keys:
 
@@ -31,8 +33,8 @@ def text(target: str, choices: Choices) -> str:
 # livchat.setup
 
 Playbooks for the operations of `livchat.setup`. State, vault and keys are in `{choices.home}`, a directory that lasts
-and that jobs see. By it, jobs that change one server take turns: two directories, or a file system without locks between
-machines, keep nothing apart.
+and that jobs see. By it, jobs that change one server take turns: two directories, or a file system without locks
+between machines, keep nothing apart.
 
 {_LOAD[target]}
 Without either, from this folder:

@@ -82,6 +82,24 @@ def test_awx_takes_the_export_with_its_own_collection(folder: Path, ansible: Ans
     )
 
 
+def test_awx_needs_no_token_for_a_dns_that_is_not_managed(folder: Path, ansible: Ansible, awx_collection: Path) -> None:
+    controller = Controller()
+    with Server(controller) as server:
+        extra = {"CONTROLLER_HOST": server.url, "CONTROLLER_OAUTH_TOKEN": TOKEN, **SECRETS}
+        del extra["CLOUDFLARE_API_TOKEN"]
+        # One template is enough to see what each is given.
+        book = (folder / "awx/load.yml").read_text()
+        first = book.index("- name: Job template ")
+        (folder / "awx/load.yml").write_text(book[: book.index("- name: Job template ", first + 1)])
+        load = ("playbook", "awx/load.yml", "-v")
+        refused = ansible(*load, cwd=folder, collections=awx_collection, failing=True, **extra)
+        assert "CLOUDFLARE_API_TOKEN" in refused and not controller.kinds.get("credentials")
+        (folder / "settings.yml").write_text("dns: {provider: none}\n")
+        ansible(*load, cwd=folder, collections=awx_collection, **extra)
+    assert sorted(controller.names("credentials")) == ["livchat.setup servers", "livchat.setup vault"]
+    assert [len(one) for one in controller.associated.values()] == [2]
+
+
 @pytest.mark.parametrize("operation", EXPORTED, ids=lambda one: one.name)
 def test_awx_would_take_each_survey(operation: Operation) -> None:
     """The rules of AWX's own check of a survey."""
