@@ -381,6 +381,16 @@ LastingHome = Annotated[
     str, typer.Option("--home", help="Directory where jobs find state, vault and keys; it has to last.")
 ]
 
+Collection = Annotated[
+    str,
+    typer.Option(
+        "--collection",
+        metavar="SOURCE",
+        help="Where jobs get the collection: a name on Galaxy, git+https://…, or a tarball; this version from Galaxy "
+        "when not given.",
+    ),
+]
+
 
 def export_awx(  # noqa: PLR0917  # options of a command line, none of them positional
     to: Folder,
@@ -388,6 +398,7 @@ def export_awx(  # noqa: PLR0917  # options of a command line, none of them posi
     image: Annotated[str, typer.Option(help="The execution environment, as a container image.")],
     branch: Branch = "main",
     lasting_home: LastingHome = "/var/lib/livchat",
+    collection: Collection = "",
     organization: Annotated[str, typer.Option(help="Organization in AWX.")] = "Default",
     as_json: Json = False,
 ) -> None:
@@ -404,6 +415,7 @@ def export_awx(  # noqa: PLR0917  # options of a command line, none of them posi
         repository=repository,
         branch=branch,
         home=lasting_home,
+        collection=collection,
         organization=organization,
         image=image,
     )
@@ -414,6 +426,7 @@ def export_semaphore(  # noqa: PLR0917  # as above
     repository: Repository,
     branch: Branch = "main",
     lasting_home: LastingHome = "/var/lib/livchat",
+    collection: Collection = "",
     project: Annotated[str, typer.Option(help="Name of the project in Semaphore.")] = "livchat.setup",
     as_json: Json = False,
 ) -> None:
@@ -423,7 +436,16 @@ def export_semaphore(  # noqa: PLR0917  # as above
     Examples:
       livchat-setup export semaphore --to ops --repository https://git.example.com/ops.git
     """
-    _export("semaphore", to, as_json, repository=repository, branch=branch, home=lasting_home, project=project)
+    _export(
+        "semaphore",
+        to,
+        as_json,
+        repository=repository,
+        branch=branch,
+        home=lasting_home,
+        collection=collection,
+        project=project,
+    )
 
 
 def _export(target: str, to: str, as_json: bool, **choices: str) -> None:

@@ -15,3 +15,5 @@ class Choices:
     organization: str = ""
     image: str = ""
     project: str = ""
+    # Where the collection comes from; this version from Galaxy when empty.
+    collection: str = ""

@@ -17,16 +17,16 @@ def export(target: str, folder: Path, choices: Choices, home: Path) -> dict[str,
     """Writes the folder, and says what changed in it. The folder may hold other files; ours that are no more go.
 
     Raises:
-        LivchatError: INPUT_INVALID, for a home that is no absolute path; EXPORT_FAILED, when it cannot be written, or
-            holds files of others where ours would be.
+        LivchatError: INPUT_INVALID, for a home that is no absolute path or a source of the collection that is not
+            allowed; EXPORT_FAILED, when it cannot be written, or holds files of others where ours would be.
     """
     if not choices.home.startswith("/"):
         message = f"--home: {choices.home!r} is not allowed; allowed: an absolute path, such as /var/lib/livchat"
         raise LivchatError("INPUT_INVALID", message, {"field": "home"})
-    wanted = {**wrappers.files(), **TARGETS[target](choices)}
+    wanted = {**wrappers.files(choices), **TARGETS[target](choices)}
     wanted["README.md"] = readme.text(target, choices)
     _check_ours(folder, wanted)
-    kept = {name: text for name, text in wrappers.first_files(home).items() if not (folder / name).exists()}
+    kept = {name: text for name, text in wrappers.first_files(home, choices).items() if not (folder / name).exists()}
     try:
         removed = _remove_stale(folder, set(wanted))
         written = [name for name, text in sorted({**wanted, **kept}.items()) if _write(folder / name, text)]

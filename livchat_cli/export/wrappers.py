@@ -14,7 +14,8 @@ import yaml
 
 from livchat_cli import collection, operations
 from livchat_cli.ansible_config import SETTINGS
-from livchat_cli.export import documents
+from livchat_cli.export import documents, source
+from livchat_cli.export.choices import Choices
 from livchat_cli.export.surveys import Kind, Question, questions
 from livchat_cli.operations import PATTERN, Effect, Operation
 
@@ -51,11 +52,15 @@ def file_name(operation: Operation, suffix: str = ".yml") -> str:
     return operation.name.replace(".", "_") + suffix
 
 
-def files() -> dict[str, str]:
-    """What every export writes anew, by path in the folder."""
+def files(choices: Choices) -> dict[str, str]:
+    """What every export writes anew, by path in the folder.
+
+    Raises:
+        LivchatError: INPUT_INVALID, for a source of the collection that is not allowed
+    """
     found = {
         "ansible.cfg": _ansible_cfg(),
-        "collections/requirements.yml": documents.text({"collections": [_collection()]}, NOTE),
+        "collections/requirements.yml": documents.text({"collections": [_collection(choices)]}, NOTE),
     }
     for operation in exported():
         found[file_name(operation)] = playbook(operation)
@@ -64,7 +69,7 @@ def files() -> dict[str, str]:
     return found
 
 
-def first_files(home: Path) -> dict[str, str]:
+def first_files(home: Path, choices: Choices) -> dict[str, str]:
     """What is written once, with the operator's settings, and is the team's from then on.
 
     Raises:
@@ -89,7 +94,7 @@ def first_files(home: Path) -> dict[str, str]:
         INVENTORY: documents.text(inventory, KEPT),
         "settings.yml": documents.text(nested(chosen), KEPT, note),
         **certificates,
-        "execution-environment.yml": documents.text(_execution_environment(), KEPT, "For ansible-builder 3."),
+        "execution-environment.yml": documents.text(_execution_environment(choices), KEPT, "For ansible-builder 3."),
     }
 
 
@@ -177,12 +182,12 @@ def _ansible_cfg() -> str:
     return f"# {NOTE}\n{written.getvalue().rstrip()}\n"
 
 
-def _collection() -> dict[str, str]:
-    """This version: questions and playbooks belong together."""
-    return {"name": "livchat.setup", "version": str(_metadata("galaxy.yml")["version"])}
+def _collection(choices: Choices) -> dict[str, str]:
+    """This version, unless another is named: questions and playbooks belong together."""
+    return source.requirement(choices.collection, str(_metadata("galaxy.yml")["version"]))
 
 
-def _execution_environment() -> dict[str, Any]:
+def _execution_environment(choices: Choices) -> dict[str, Any]:
     core = _metadata("meta/runtime.yml")["requires_ansible"]
     return {
         "version": 3,
@@ -194,6 +199,7 @@ def _execution_environment() -> dict[str, Any]:
             # What it needs of Python and of the system, the collection says itself (meta/execution-environment.yml).
             "galaxy": "collections/requirements.yml",
         },
+        **source.building(_collection(choices)),
     }
 
 

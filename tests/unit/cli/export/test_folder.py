@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,60 @@ def test_the_command_writes_a_folder(target: str, tmp_path: Path, monkeypatch: A
     assert json.loads(capsys.readouterr().out)["changed"]
     assert main([*line, "--home", "relative"]) == 2
     assert json.loads(capsys.readouterr().out)["code"] == "INPUT_INVALID"
+
+
+GIT = "git+https://git.example.com/team/livchat-setup.git"
+TARBALL = "https://files.example.com/livchat-setup-1.2.3.tar.gz"
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("livchat.setup:1.2.3", {"name": "livchat.setup", "version": "1.2.3"}),
+        (GIT, {"name": GIT, "type": "git"}),
+        (f"{GIT},v1.2.3", {"name": GIT, "type": "git", "version": "v1.2.3"}),
+        ("git+ssh://git@example.com:22/a.git", {"name": "git+ssh://git@example.com:22/a.git", "type": "git"}),
+        (TARBALL, {"name": TARBALL, "type": "url"}),
+        ("./collections/a-1.0.0.tar.gz", {"name": "collections/a-1.0.0.tar.gz", "type": "file"}),
+    ],
+)
+def test_the_collection_comes_from_where_it_is_said(source: str, wanted: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    export("awx", folder, replace(CHOICES, collection=source), tmp_path / "home")
+    assert yaml.safe_load((folder / "collections/requirements.yml").read_text()) == {"collections": [wanted]}
+    definition = yaml.safe_load((folder / "execution-environment.yml").read_text())
+    validate_schema(definition)
+    assert definition["dependencies"]["galaxy"] == "collections/requirements.yml"
+    if wanted.get("type") == "file":
+        (folder / wanted["name"]).touch()
+    command = [sys.executable, "-m", "ansible_builder", "create", "--output-filename", "Containerfile"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    # The file is where the requirement looks for it.
+    assert (folder / "context/_build" / wanted["name"]).exists() is (wanted.get("type") == "file")
+    written = (folder / "context/Containerfile").read_text()
+    assert ("install -y git-core" in written) is (wanted.get("type") == "git")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "other.setup:1.0.0",
+        "livchat.setup:>=1",
+        "git+https://me:canary@git.example.com/a.git",
+        "http://files.example.com/a.tar.gz",
+        "https://files.example.com/a.zip",
+        "../a.tar.gz",
+        "/srv/a.tar.gz",
+        "a b.tar.gz",
+        f"{GIT},--upload-pack=x y",
+        "livchat.setup\n",
+    ],
+)
+def test_a_source_that_is_not_allowed_writes_nothing(source: str, tmp_path: Path) -> None:
+    with pytest.raises(LivchatError) as refused:
+        export("awx", tmp_path / "folder", replace(CHOICES, collection=source), tmp_path / "home")
+    assert refused.value.code == "INPUT_INVALID" and "canary" not in str(refused.value.to_dict())
+    assert not (tmp_path / "folder").exists()
 
 
 def test_every_playbook_is_one_that_ansible_takes(folder: Path, ansible: Ansible) -> None:
