@@ -33,7 +33,9 @@ options:
     env:
       - name: LIVCHAT_HOME
   api_token:
-    description: Token of the project; from the vault when not given. Without any, only adopted servers are listed.
+    description:
+      - Token of the project; from a vault id of the name C(HCLOUD_TOKEN), else from the vault, when not given. Without
+        any, only adopted servers are listed.
     type: str
     env:
       - name: HCLOUD_TOKEN

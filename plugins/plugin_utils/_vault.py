@@ -32,7 +32,7 @@ ALPHABETS = {
     "alphanumeric": string.ascii_letters + string.digits,
     "hex": "0123456789abcdef",
 }
-# Where a secret that the vault lacks may come from instead.
+# Secrets that a run may be given from outside: these beat the vault's, as what was rotated last.
 ENVIRONMENT = {"tokens/hetzner": "HCLOUD_TOKEN", "tokens/cloudflare": "CLOUDFLARE_API_TOKEN"}
 PASSWORD = "LIVCHAT_VAULT_PASSWORD"  # noqa: S105  # the variable's name
 # Names in a path; a server's name may hold dots.
@@ -89,10 +89,10 @@ class Vault:
         self._opened: tuple[tuple[int, int], dict[str, t.Any]] | None = None
 
     def get(self, path: str) -> str | None:
-        """The secret at that path; for a token, the one that is given from outside when the vault has none."""
+        """The secret at that path; for a token, the one that this run is given from outside, if there is one."""
         found = _find(self._load(), _keys(path))
-        if found is None and path in ENVIRONMENT:
-            return given(ENVIRONMENT[path])
+        if path in ENVIRONMENT:
+            found = given(ENVIRONMENT[path]) or found
         return found if isinstance(found, str) else None
 
     def values(self) -> list[str]:

@@ -56,7 +56,7 @@ def test_what_a_vault_id_is_given_is_the_secret_of_that_name(
     """As Semaphore does with its keys; from files here, where nobody answers a prompt."""
     home = tmp_path / "lasting"
     monkeypatch.setenv("LIVCHAT_VAULT_PASSWORD", SECRETS["LIVCHAT_VAULT_PASSWORD"])
-    Vault(Home(str(home))).set("servers/prod/key", "kept")
+    Vault(Home(str(home))).set_all({"servers/prod/key": "kept", "tokens/hetzner": "old"})
     ids = []
     for name, secret in SECRETS.items():
         (tmp_path / name).write_text(f"{secret}\n")

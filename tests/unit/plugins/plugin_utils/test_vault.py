@@ -11,7 +11,7 @@ from ansible.parsing import vault as ansible_vault
 from ansible.utils.context_objects import CLIArgs
 from ansible_collections.livchat.setup.plugins.module_utils._errors import LivchatError
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home
-from ansible_collections.livchat.setup.plugins.plugin_utils._vault import Vault, generate, given
+from ansible_collections.livchat.setup.plugins.plugin_utils._vault import ENVIRONMENT, Vault, generate, given
 
 
 def test_a_secret_comes_back_and_never_stands_in_the_file(home: Home) -> None:
@@ -76,11 +76,16 @@ def test_the_password_file_wins_and_must_hold_something(
         Vault(home).get("a")
 
 
-def test_a_token_falls_back_to_the_environment(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HCLOUD_TOKEN", "from-environment")
-    assert Vault(home).get("tokens/hetzner") == "from-environment"
-    Vault(home).set("tokens/hetzner", "from-vault")
-    assert Vault(home).get("tokens/hetzner") == "from-vault"
+def test_a_token_that_a_run_is_given_beats_that_of_the_vault(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = Vault(home)
+    for path, variable in ENVIRONMENT.items():
+        monkeypatch.setenv(variable, "from-environment")
+        assert vault.get(path) == "from-environment"
+        vault.set(path, "from-vault")
+        # A token is rotated where it is given; the vault would go on with the old one.
+        assert vault.get(path) == "from-environment"
+        monkeypatch.setenv(variable, "")
+        assert vault.get(path) == "from-vault"
 
 
 @pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", "../a", "a/../b", "a b", "a\n"])
