@@ -24,6 +24,7 @@ _TYPES = {
     Kind.INTEGER: "integer",
     Kind.NUMBER: "float",
     Kind.CHOICE: "multiplechoice",
+    Kind.CHOICES: "multiselect",
 }
 # Where DNS is not managed, nothing asks for its provider's token.
 _MANAGES_DNS = (

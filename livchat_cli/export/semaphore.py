@@ -21,6 +21,8 @@ _TYPES = {
     # Semaphore has no other numbers.
     Kind.NUMBER: "",
     Kind.CHOICE: "enum",
+    # Of several it lets one be chosen.
+    Kind.CHOICES: "enum",
 }
 _LOAD = Path(__file__).with_name("semaphore_load.yml")
 
@@ -85,6 +87,8 @@ def _survey_var(question: Question) -> dict[str, Any]:
         "required": question.required,
         "values": [{"name": one, "value": one} for one in question.choices],
     }
-    if question.default is not None:
+    several = question.kind is Kind.CHOICES and "\n" in str(question.default)
+    # Left out, they are what an empty answer means.
+    if question.default is not None and not several:
         written["default_value"] = str(question.default)
     return written

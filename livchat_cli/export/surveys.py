@@ -30,6 +30,8 @@ class Kind(StrEnum):
     INTEGER = "integer"
     NUMBER = "number"
     CHOICE = "choice"
+    # Several of the choices.
+    CHOICES = "choices"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _kind(schema: Mapping[str, Any]) -> Kind:
     if schema.get("format") == "password" or schema.get("writeOnly"):
         return Kind.SECRET
     if _choices(schema):
-        return Kind.CHOICE
+        return Kind.CHOICES if schema.get("type") == "array" else Kind.CHOICE
     kinds = {"integer": Kind.INTEGER, "number": Kind.NUMBER, "object": Kind.LINES}
     return kinds.get(str(schema.get("type")), Kind.TEXT)
 
@@ -89,7 +91,7 @@ def _kind(schema: Mapping[str, Any]) -> Kind:
 def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
     if schema.get("type") == "boolean":
         return ("false", "true")
-    return tuple(map(_written, schema.get("enum", ())))
+    return tuple(map(_written, plain(schema.get("items", schema)).get("enum", ())))
 
 
 def _default(schema: Mapping[str, Any]) -> str | int | float | None:
@@ -98,13 +100,14 @@ def _default(schema: Mapping[str, Any]) -> str | int | float | None:
         return None
     if isinstance(default, (int, float)) and not isinstance(default, bool):
         return default
-    return _written(default, schema)
+    # AWX wants one a line.
+    return "\n".join(default) if _kind(schema) is Kind.CHOICES else _written(default, schema)
 
 
 def _description(schema: Mapping[str, Any]) -> str:
     """What it is, in which form, what is allowed, and an example in that form."""
     parts = [str(schema.get("description", "")).rstrip(".")]
-    if schema.get("type") == "array":
+    if schema.get("type") == "array" and not _choices(schema):
         parts.append("words as a shell takes them apart" if _free(schema) else "several by commas")
     if schema.get("type") == "object":
         parts.append("one a line")

@@ -43,6 +43,7 @@ class Throwaway(parameters.Parameters):
     target: parameters.AnyTargets = Field(default=[])
     colour: Colour = Colour.BLUE
     size: Literal["small", "large"] | None = None
+    states: list[Literal["on", "off"]] = Field(default=["on", "off"])
     count: Annotated[int, Field(ge=2, le=9, description="How many")] = 3
     ratio: float = 0.5
     force: bool = False

@@ -108,6 +108,7 @@ def test_awx_would_take_each_survey(operation: Operation) -> None:
         "textarea": str,
         "password": str,
         "multiplechoice": str,
+        "multiselect": str,
         "integer": int,
         "float": (int, float),
     }
@@ -121,9 +122,11 @@ def test_awx_would_take_each_survey(operation: Operation) -> None:
             assert isinstance(question["default"], kinds[question["type"]])  # type: ignore[arg-type]
         if question["type"] == "multiplechoice":
             assert question["choices"] and question.get("default", question["choices"][0]) in question["choices"]
+        if question["type"] == "multiselect":
+            assert question["choices"] and set(question.get("default", "").split()) <= set(question["choices"])
         assert all(isinstance(question.get(limit, 0), int) for limit in ("min", "max"))
         # AWX takes an empty text for the answer that it requires, but for one that is too short.
-        if question["required"] and kinds[question["type"]] is str and question["type"] != "multiplechoice":
+        if question["required"] and kinds[question["type"]] is str and "choices" not in question:
             assert question["min"] >= 1
 
 

@@ -78,6 +78,7 @@ def test_an_operation_that_is_only_declared_is_exported(throwaway: Operation, fo
         "target": "text",
         "colour": "multiplechoice",
         "size": "multiplechoice",
+        "states": "multiselect",
         "count": "integer",
         "ratio": "float",
         "force": "multiplechoice",
@@ -88,11 +89,14 @@ def test_an_operation_that_is_only_declared_is_exported(throwaway: Operation, fo
         "confirm_name": "text",
     }
     assert spec["survey_colour"]["choices"] == ["red", "blue"] and spec["survey_colour"]["default"] == "blue"
+    assert spec["survey_states"]["choices"] == ["on", "off"] and spec["survey_states"]["default"] == "on\noff"
     assert (spec["survey_count"]["min"], spec["survey_count"]["max"], spec["survey_count"]["default"]) == (2, 9, 3)
     assert spec["survey_confirm_name"]["required"]
     project = json.loads((folder / "semaphore/project.json").read_text())
     template = {one["name"]: one for one in project["templates"]}["server.throw"]
     assert {one["name"]: one["type"] for one in template["survey_vars"]}["survey_api_key"] == "secret"
+    states = {one["name"]: one for one in template["survey_vars"]}["survey_states"]
+    assert states["type"] == "enum" and "default_value" not in states
     prepare, handover = yaml.safe_load((folder / "server_throw.yml").read_text())
     assert handover["ansible.builtin.import_playbook"] == "livchat.setup.throw"
     assert "survey_api_key" not in json.dumps(prepare), "the result of a task would show it"
@@ -109,6 +113,7 @@ def test_answers_of_each_kind_and_those_that_are_not_allowed(throwaway: Operatio
             "name": " prod ",
             "target": "one, two\nthree",
             "colour": "red",
+            "states": ["off"],
             "count": "4",
             "ratio": "1.5",
             "force": "yes",
@@ -121,6 +126,7 @@ def test_answers_of_each_kind_and_those_that_are_not_allowed(throwaway: Operatio
         "name": "prod",
         "target": ["one", "two", "three"],
         "colour": "red",
+        "states": ["off"],
         "count": 4,
         "ratio": 1.5,
         "force": True,
@@ -132,6 +138,7 @@ def test_answers_of_each_kind_and_those_that_are_not_allowed(throwaway: Operatio
         "name": "",
         "target": "one,Two",
         "colour": "green",
+        "states": ["off", "broken"],
         "count": "10",
         "force": "perhaps",
         "labels": "customer",
