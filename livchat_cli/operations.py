@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     from livchat_cli.parameters import Parameters
 
-__all__ = ["OPERATIONS", "PATTERN", "Effect", "Operation", "allowed", "get"]
+__all__ = ["MAY_HOLD_SECRETS", "OPERATIONS", "PATTERN", "Effect", "Operation", "allowed", "get"]
 
 # The parameter whose list of servers reaches the playbook as one Ansible pattern.
 PATTERN = "target"
+# Parameters of free text, in which somebody may write a password.
+MAY_HOLD_SECRETS = ("variables", "command")
 
 
 class Effect(StrEnum):
@@ -195,8 +197,8 @@ class Operation:
         fields = []
         for one in error.errors(include_url=False, include_context=False)[:_MOST_FIELDS]:
             path = [shown(part) for part in one["loc"] if part != "[key]"]
-            # Values of variables may be passwords, and so may those of a command or of a parameter nobody knows.
-            hidden = path[:1] in (["variables"], ["command"]) or one["type"] == "extra_forbidden"
+            # Those of a parameter nobody knows may be passwords as well.
+            hidden = (path and path[0] in MAY_HOLD_SECRETS) or one["type"] == "extra_forbidden"
             fields.append(
                 {
                     "field": ".".join(path),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from livchat_cli import collection
-from livchat_cli.operations import Operation, allowed
+from livchat_cli.operations import MAY_HOLD_SECRETS, Operation, allowed
 
 collection.activate()
 
@@ -20,6 +20,8 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._answers import free
 # Answers are variables of their own: an extra-var wins over everything, so that one with the name of a playbook's
 # variable could not be made from a text into a list or a number any more.
 PREFIX = "survey_"
+# A password question has one line in AWX, for what are lines here, and hides a command from who has to look it over.
+_WARNING = "whoever may see the job reads it, so no password here"
 
 
 class Kind(StrEnum):
@@ -66,10 +68,11 @@ def _question(name: str, schema: Mapping[str, Any], required: bool) -> Question:
     kind = _kind(schema)
     limits = ("minimum", "maximum") if kind in (Kind.INTEGER, Kind.NUMBER) else ("minLength", "maxLength")
     minimum, maximum = (schema.get(limit) for limit in limits)
+    warning = f"; {_WARNING}" if name in MAY_HOLD_SECRETS else ""
     return Question(
         parameter=name,
         title=str(schema.get("title", name)).capitalize(),
-        description=_description(schema),
+        description=_description(schema) + warning,
         kind=kind,
         required=required,
         default=None if required else _default(schema),

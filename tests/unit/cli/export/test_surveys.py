@@ -31,6 +31,7 @@ def test_a_survey_asks_for_every_parameter_as_it_is_declared(operation: Operatio
         assert question["required"] is variable["required"] is must
         assert fields[name].description is None or fields[name].description in question["question_description"]
         assert question["question_description"] == variable["description"]
+        assert ("no password" in question["question_description"]) is (name in ("variables", "command"))
         default = fields[name].get_default(call_default_factory=True) if not fields[name].is_required() else None
         if isinstance(default, bool):
             assert question["choices"] == ["false", "true"] == [one["value"] for one in variable["values"]]
