@@ -28,7 +28,9 @@ class ActionModule(LivchatAction):
     def work(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         if arguments["lasting"]:
             self.vault.check_writable()
-        if not self.vault.carried and not os.path.isdir(self.home.path):
+        if self.vault.carried:
+            self._make_home()
+        elif not os.path.isdir(self.home.path):
             message = (
                 f"{self.home.path} is no directory: make it, on a disk that lasts, and let this run see it; what would "
                 "be made here instead, keys and passwords of servers, would be lost with this run"
@@ -52,6 +54,21 @@ class ActionModule(LivchatAction):
     @property
     def _may_write(self) -> bool:
         return bool(self.vault.carried) or not self.check_mode
+
+    def _make_home(self) -> None:
+        """Makes the one that goes with the run.
+
+        Raises:
+            LivchatError: HOME_UNWRITABLE
+        """
+        try:
+            self.home.make()
+        except LivchatError as error:
+            message = (
+                f"{error.message}. With a vault that is brought along, LIVCHAT_HOME has to be a directory that any run "
+                "can make, such as /tmp/livchat: the same for the inventory, which says where SSH keys are"
+            )
+            raise LivchatError(error.code, message, error.details) from error
 
     def _copy_files(self, wanted: dict[str, t.Any], folder: str) -> bool:
         """Puts files of the folder into the home, which lasts longer, and has the settings name them there.

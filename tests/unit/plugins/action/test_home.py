@@ -59,6 +59,9 @@ def test_a_vault_that_is_brought_along_is_read_and_never_written(
     shutil.rmtree(tmp_path / "home")
     before = carried.read_bytes()
     brought = {"LIVCHAT_VAULT_FILE": str(carried)}
+    # Below a file nobody makes a directory, as below /var/lib nobody but root.
+    nowhere = play([READY], failing=True, environment=brought, livchat_home=str(carried / "home"))["ready"]["error"]
+    assert nowhere["code"] == "HOME_UNWRITABLE" and "/tmp/livchat" in nowhere["message"]
     done = play([READY, KEY], "--check", environment=brought)
     # The home goes with the run, so that it is filled in check mode too, and counts as no change.
     assert not done["ready"]["changed"] and done["ready"]["restored"] == ["prod"]
