@@ -17,6 +17,8 @@ from ..module_utils._patience import DEFAULT as PATIENCE
 from ._home import Home
 
 DEFAULTS: dict[str, t.Any] = {
+    # Read by nothing yet, since there is one only; config.yaml has had it from the beginning.
+    "general.default_provider": "hetzner",
     "general.default_region": "nbg1",
     "general.timezone": "UTC",
     "general.api_patience": PATIENCE,
@@ -49,6 +51,7 @@ DEFAULTS: dict[str, t.Any] = {
 # Those that name a file, of certificates.
 FILES = ("acme.ca_file", "acme.root_file")
 ALLOWED: dict[str, tuple[str, ...]] = {
+    "general.default_provider": ("hetzner",),
     "general.stack_backend": ("docker", "portainer"),
     "dns.provider": ("cloudflare", "none"),
     "acme.challenge": ("dns-01", "http-01"),
