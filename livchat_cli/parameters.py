@@ -53,7 +53,7 @@ AppRequests = Annotated[
     list[AppRequest],
     Field(
         min_length=1,
-        description="Applications: `app`, or `app:instance` for another one of the same",
+        description="`app`, or `app:instance` for another one of the same",
         examples=[["n8n"], ["n8n:cliente1"]],
         json_schema_extra=hints(complete="app"),
     ),
@@ -79,7 +79,7 @@ Targets = Annotated[
 AnyTargets = Annotated[
     list[ServerName],
     Field(
-        description="Servers to look at; all of them when none is named",
+        description="Servers; all when none is named",
         examples=[["prod"]],
         json_schema_extra=hints(complete="server"),
     ),
@@ -106,7 +106,7 @@ Variables = dict[
 KeyType = Annotated[
     Literal["ed25519", "rsa"] | None,
     Field(
-        description="Kind of its SSH key; ed25519 when none is named",
+        description="Kind of its SSH key; else ed25519",
         examples=["rsa"],
         json_schema_extra=hints("ed25519, rsa"),
     ),
@@ -114,7 +114,7 @@ KeyType = Annotated[
 AppVariables = Annotated[
     Variables,
     Field(
-        description="Values for variables of the definitions, by instance and name",
+        description="Variables of the definitions, by instance and name",
         examples=[{"n8n": {"timezone": "America/Sao_Paulo"}}],
         json_schema_extra=hints("INSTANCE.NAME=VALUE, such as n8n.timezone=UTC", option="--var"),
     ),
@@ -125,7 +125,7 @@ RecordName = Annotated[
     Field(
         pattern=rf"^(@|(\*\.)?({_HOST_LABEL}\.)+{_HOST_LABEL})$",
         max_length=253,
-        description="Full host name in the zone, also *.… for all names below one; @ is the zone itself",
+        description="Full host name in the zone; *.… for all below one; @ is the zone itself",
         examples=["blog.example.com"],
         json_schema_extra=hints("a host name in lower case, such as blog.example.com, or @"),
     ),
@@ -143,13 +143,13 @@ RecordValue = Annotated[
     Field(
         min_length=1,
         max_length=2048,
-        description="An address, a host name or a text, as the type asks for",
+        description="Address, host name or text, as the type asks for",
         examples=["203.0.113.7", '0 issue "letsencrypt.org"'],
     ),
 ]
 Zone = Annotated[
     Domain | None,
-    Field(description="DNS zone; that of the settings when none is named", examples=["example.org"]),
+    Field(description="DNS zone; else that of the settings", examples=["example.org"]),
 ]
 
 
@@ -228,7 +228,7 @@ class ServerAdopt(Parameters):
         str | None,
         Field(
             pattern=r"^[A-Za-z0-9_~./ -]{1,1024}$",
-            description="File of the private SSH key; without it those of the SSH agent and ~/.ssh are tried",
+            description="File of the private SSH key; else those of the SSH agent and ~/.ssh",
             examples=["~/.ssh/id_ed25519"],
             json_schema_extra=hints("the path of a file"),
         ),
@@ -506,22 +506,20 @@ class DnsSet(Parameters):
         Field(
             ge=1,
             le=86400,
-            description="Seconds that resolvers may remember it; 1 leaves them to Cloudflare",
+            description="Seconds that resolvers keep it; 1 leaves them to Cloudflare",
             examples=[300],
             json_schema_extra=hints("1, or 60 to 86400"),
         ),
     ] = 1
-    proxied: Annotated[bool, Field(description="Let requests go through Cloudflare's proxy (A, AAAA, CNAME)")] = False
+    proxied: Annotated[bool, Field(description="Go through Cloudflare's proxy (A, AAAA, CNAME)")] = False
     priority: Annotated[
         int | None,
         Field(ge=0, le=65535, description="Preference of an MX record, which must have one", examples=[10]),
     ] = None
-    add: Annotated[bool, Field(description="Keep other values of the name and type; without it they are replaced")] = (
-        False
-    )
+    add: Annotated[bool, Field(description="Keep other values of the name and type, else replaced")] = False
     adopt: Annotated[
         bool,
-        Field(description="Take over records that somebody else made; never those of a server"),
+        Field(description="Take over what others made; never what is a server's"),
     ] = False
     zone: Zone = None
 
@@ -533,13 +531,13 @@ class DnsList(Parameters):
         str | None,
         Field(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$",
-            description="Only of this owner: a server, or operator/dns for those set by hand",
+            description="Only those of this server, or of operator/dns: set by hand",
             examples=["prod"],
             json_schema_extra=hints("an owner, such as prod or operator/dns", "server"),
         ),
     ] = None
     everything: Annotated[
-        bool, Field(description="List also records that somebody else made", json_schema_extra=hints(option="--all"))
+        bool, Field(description="List also what others made", json_schema_extra=hints(option="--all"))
     ] = False
     zone: Zone = None
 

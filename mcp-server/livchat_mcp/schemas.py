@@ -16,18 +16,11 @@ from livchat_mcp.translations import PORTUGUESE
 Schema = dict[str, Any]
 # The approval of a plan takes its place.
 HIDDEN = {"confirm_name"}
-# What each tool answers with: how far it is (`pronto`, `plano`, `andando`), and what there is of a result. `Reply` says
-# it in full. It is short, since it stands in the list of tools as often as there are tools.
-OUTPUT: Schema = {
-    "type": "object",
-    "properties": {
-        "estado": {"type": "string"},
-        "itens": {"type": "array"},
-        "resultado": {"type": "object"},
-    },
-    "required": ["estado"],
-}
-_KEPT = ("type", "enum", "minimum", "maximum")
+# What each tool answers with. It says no more, since it stands in the list of tools as often as there are tools: what
+# there is of an answer the instructions say once, and `Reply` in full.
+OUTPUT: Schema = {"type": "object"}
+# The least number of anything is none or one. The gateway checks that, too.
+_KEPT = ("type", "enum", "maximum")
 
 
 def parameters(operation: Operation, language: Language) -> dict[str, Schema]:

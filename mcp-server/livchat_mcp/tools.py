@@ -92,14 +92,16 @@ class Tool:
             added["nome"] = {**text, "enum": list(self.actions)}
             added["parametros"] = {"type": "object", "additionalProperties": True}
         elif self.several:
-            choices = ", ".join(map(self._signature, self.actions))
-            added["acao"] = {**text, "enum": list(self.actions), "description": self.texts("acao", choices=choices)}
+            choices = ", ".join(said for name in self.actions if (said := self._signature(name)) != name)
+            more = {"description": self.texts("acao", choices=choices)} if choices else {}
+            added["acao"] = {**text, "enum": list(self.actions), **more}
             if self._default_action:
                 added["acao"]["default"] = self._default_action
         if any(plans(one) for one in self.operations):
             added["plano"] = {**text, "description": self.texts("plano")}
         if any(one.effect is Effect.READ for one in self.operations):
-            added["cursor"] = {**text, "description": self.texts("cursor")}
+            # The answer that it goes on from says how.
+            added["cursor"] = text
         if any(one.index for one in self.operations):
             added["ao_vivo"] = {**flag, "description": self.texts("ao_vivo")}
         if any(one.name == "jobs.show" for one in self.operations):

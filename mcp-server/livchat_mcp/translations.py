@@ -14,14 +14,14 @@ PORTUGUESE: dict[str, str] = {
     "Applications to install: `app`, or `app:instance` for another one of the same": (
         "Aplicações a instalar: `app`, ou `app:instancia` para mais uma da mesma"
     ),
-    "Values for variables of the definitions, by instance and name": (
+    "Variables of the definitions, by instance and name": (
         "Variáveis das definições, por instância: {instancia: {nome: valor}}"
     ),
     "Name of the server": "Nome do servidor",
     "Base domain of the server's applications": "Domínio base das aplicações do servidor",
     "User that may become root": "Usuário que pode virar root",
     "SSH port": "Porta SSH",
-    "File of the private SSH key; without it those of the SSH agent and ~/.ssh are tried": (
+    "File of the private SSH key; else those of the SSH agent and ~/.ssh": (
         "Arquivo da chave SSH privada; sem ele, valem as do agente SSH e de ~/.ssh"
     ),
     "Servers to work on": "Servidores",
@@ -29,10 +29,8 @@ PORTUGUESE: dict[str, str] = {
         "Refaz tudo, também onde nada parece ter mudado"
     ),
     "The name once more, as confirmation; without it nothing is done": "O nome mais uma vez, como confirmação",
-    "Applications: `app`, or `app:instance` for another one of the same": (
-        "Aplicações: `app`, ou `app:instancia` para mais uma da mesma"
-    ),
-    "Servers to look at; all of them when none is named": "Servidores; todos, se nenhum for dito",
+    "`app`, or `app:instance` for another one of the same": "`app`, ou `app:instancia` para mais uma da mesma",
+    "Servers; all when none is named": "Servidores; todos, se nenhum for dito",
     "Name of the installed application": "Nome da aplicação instalada",
     "Server to work on": "Servidor",
     "Remove its volumes, databases and secrets as well": "Remove também volumes, bancos de dados e segredos",
@@ -60,34 +58,32 @@ PORTUGUESE: dict[str, str] = {
     "Only those in these states": "Só nestes estados",
     "Only those below this path": "Só os abaixo deste caminho",
     "Only those of this server": "Só deste servidor",
-    "Kind of its SSH key; ed25519 when none is named": "Tipo da chave SSH; ed25519, se nenhum for dito",
+    "Kind of its SSH key; else ed25519": "Tipo da chave SSH; senão ed25519",
     "Base domain of its applications; NAME in the zone when none is given": (
         "Domínio base das aplicações; NOME na zona, se nenhum for dito"
     ),
     "IPv4 address or host name": "Endereço IPv4 ou nome de host",
     # --- dns.*
-    "Full host name in the zone, also *.… for all names below one; @ is the zone itself": (
+    "Full host name in the zone; *.… for all below one; @ is the zone itself": (
         "Nome completo na zona; *.… para todos abaixo de um; @ é a própria zona"
     ),
     "Type of the record": "Tipo do registro",
-    "An address, a host name or a text, as the type asks for": "Endereço, nome de host ou texto, conforme o tipo",
-    "DNS zone; that of the settings when none is named": "Zona DNS; sem ela, a da configuração",
-    "Seconds that resolvers may remember it; 1 leaves them to Cloudflare": (
+    "Address, host name or text, as the type asks for": "Endereço, nome de host ou texto, conforme o tipo",
+    "DNS zone; else that of the settings": "Zona DNS; sem ela, a da configuração",
+    "Seconds that resolvers keep it; 1 leaves them to Cloudflare": (
         "Segundos que resolvedores o guardam; 1 deixa com a Cloudflare"
     ),
-    "Let requests go through Cloudflare's proxy (A, AAAA, CNAME)": "Passa pelo proxy da Cloudflare (A, AAAA, CNAME)",
+    "Go through Cloudflare's proxy (A, AAAA, CNAME)": "Passa pelo proxy da Cloudflare (A, AAAA, CNAME)",
     "Preference of an MX record, which must have one": "Preferência de um MX, que precisa de uma",
-    "Keep other values of the name and type; without it they are replaced": (
-        "Mantém os outros valores do nome e tipo; sem isso são trocados"
+    "Keep other values of the name and type, else replaced": (
+        "Mantém outros valores do nome e tipo; senão são trocados"
     ),
-    "Take over records that somebody else made; never those of a server": (
-        "Assume registros feitos por outros; nunca os de um servidor"
-    ),
+    "Take over what others made; never what is a server's": "Assume o que outros fizeram; nunca o de um servidor",
     "Only this name and those below it": "Só este nome e os abaixo dele",
     "Only records of this type": "Só registros deste tipo",
-    "Only of this owner: a server, or operator/dns for those set by hand": (
-        "Só deste dono: um servidor, ou operator/dns para os definidos à mão"
+    "Only those of this server, or of operator/dns: set by hand": (
+        "Só os deste servidor, ou de operator/dns: definidos à mão"
     ),
-    "List also records that somebody else made": "Lista também registros feitos por outros",
+    "List also what others made": "Lista também os feitos por outros",
     "Only this value; all of name and type without it": "Só este valor; sem ele, todos do nome e tipo",
 }
