@@ -30,7 +30,7 @@ from livchat_mcp.prompts import Prompts
 from livchat_mcp.rate import Rates
 from livchat_mcp.resources import Resources
 from livchat_mcp.texts import Texts
-from livchat_mcp.tools import Toolbox
+from livchat_mcp.tools import Toolbox, within
 
 _log = logging.getLogger("livchat_mcp")
 Context = ServerRequestContext[Any, Any]
@@ -184,7 +184,8 @@ class Gateway:
         return calls, Resources(backend, calls.read, self._permitted(principal), self._texts, self._clean)
 
     def _permitted(self, principal: Principal) -> dict[str, Operation]:
-        return {one.name: one for one in OPERATIONS if self._options.permits(one) and one.scope in principal.scopes}
+        permitted = [one for one in OPERATIONS if self._options.permits(one) and within(one, principal.scopes)]
+        return {one.name: one for one in permitted}
 
 
 def _identity(principal: Principal) -> str:

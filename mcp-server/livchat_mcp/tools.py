@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from mcp import types
 
 from livchat_cli.errors import LivchatError
-from livchat_cli.operations import OPERATIONS, Effect, Operation, allowed
+from livchat_cli.operations import OPERATIONS, Effect, Operation, Scope, allowed
 from livchat_cli.parameters import Parameters
 from livchat_mcp import schemas, table
 from livchat_mcp.options import Options
@@ -255,7 +255,7 @@ class Toolbox:
         if key not in self._made:
             found: dict[str, list[Operation]] = {}
             for one in self._permitted:
-                if one.scope in key:
+                if within(one, key):
                     found.setdefault(table.tool_of(one), []).append(one)
             order = [*(name for name, _patterns in table.NAMED), table.REST]
             self._made[key] = {
@@ -264,6 +264,14 @@ class Toolbox:
                 if name in found
             }
         return self._made[key]
+
+
+def within(operation: Operation, scopes: Collection[str]) -> bool:
+    """Whether who has these scopes may ask for the operation at all.
+
+    A job is its owner's to end, and who may read may have jobs of their own; whose one is, `Principal.check_job` tells.
+    """
+    return operation.scope in scopes or (operation.target == "job" and Scope.READ in scopes)
 
 
 def plans(operation: Operation) -> bool:

@@ -10,7 +10,9 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from livchat_cli.access import IMPLIED, Principal
+from livchat_cli.jobs import JobFolder, Jobs, now
 from livchat_cli.operations import OPERATIONS, Effect, Scope
+from livchat_mcp.backend_local import LocalBackend
 from livchat_mcp.main import main
 from livchat_mcp.options import Options
 from livchat_mcp.rate import BURST, RATE, Rates
@@ -62,7 +64,35 @@ def test_a_tool_of_which_some_operations_are_left_keeps_its_form() -> None:
 @pytest.mark.parametrize("scope", [Scope.READ, Scope.DEPLOY, Scope.ADMIN, Scope.EXEC])
 def test_a_token_shows_the_tools_that_its_scopes_are_good_for(scope: Scope) -> None:
     found = operations(IMPLIED[scope], commands=True)
-    assert found == {one.name for one in OPERATIONS if one.scope in IMPLIED[scope]}
+    # Whoever has jobs may end them.
+    assert found == {one.name for one in OPERATIONS if one.scope in IMPLIED[scope]} | {"jobs.cancel"}
+
+
+def test_a_token_that_has_no_jobs_ends_none_and_who_only_reads_is_shown_no_way_to() -> None:
+    assert names(IMPLIED[Scope.REPORT]) == set()
+    for scope in Scope:
+        assert "cancelar-trabalho" not in names(IMPLIED[scope], read_only=True, allow=["cancelar-trabalho"])
+
+
+@pytest.mark.anyio
+async def test_a_job_is_its_owners_to_end_and_no_others(home: Path) -> None:
+    def holder(token: str) -> Principal:
+        return Principal("token:ci", frozenset(IMPLIED[Scope.DEPLOY]), token=token)
+
+    def ended(owner: Principal) -> str:
+        folder = JobFolder.make(Jobs(home).folder)
+        kept = {"operation": "app.install", "effect": "write", "servers": ["prod"], "status": "successful"}
+        times = dict.fromkeys(("created_at", "started_at", "finished_at"), now())
+        folder.update(**kept, **times, principal=owner.name, token=owner.token, error=None)
+        return folder.id
+
+    mine, other = holder("1"), holder("2")
+    jobs = {one.token: ended(one) for one in (mine, other)}
+    async with asker(gateway(home, LocalBackend(home, mine), principal=mine)) as client:
+        refused = await client.call("cancelar-trabalho", job=jobs[other.token])
+        assert refused["erro"]["code"] == "ACCESS_FORBIDDEN"
+        let_through = await client.call("cancelar-trabalho", job=jobs[mine.token])
+        assert let_through["erro"]["code"] == "JOB_ENDED"
 
 
 @pytest.mark.anyio
