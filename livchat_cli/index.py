@@ -6,7 +6,7 @@ It knows the servers of this home and what was installed through it. What change
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from ansible_collections.livchat.setup.plugins.plugin_utils._deployments import 
 from ansible_collections.livchat.setup.plugins.plugin_utils._home import Home  # noqa: E402
 from ansible_collections.livchat.setup.plugins.plugin_utils._state import FILE, State  # noqa: E402
 
+# The status of an application that was removed and left its data.
+_LEFT = "uninstalled"
 _RESOURCES = ("cpu_cores", "memory_mb", "disk_gb")
 
 
@@ -90,6 +92,15 @@ def apps(home: Path, parameters: Watched) -> list[dict[str, Any]]:
     ]
 
 
+def left(home: Path, servers: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Applications that were removed from these servers and left their data, by SERVER/INSTANCE."""
+    return {
+        key: {"server": key.partition("/")[0], **_instance(one)}
+        for key, one in of(home).tree()["applications"].items()
+        if one.get("status") == _LEFT and key.partition("/")[0] in servers
+    }
+
+
 def deployments(home: Path, parameters: DeploymentsList) -> list[dict[str, Any]]:
     """The operation deployments.list."""
     kept = of(home).tree()["deployments"]
@@ -125,7 +136,7 @@ def _server(name: str, kept: Mapping[str, Any]) -> dict[str, Any]:
 def _running(tree: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Servers with their applications, without those that were removed and left their data."""
     for key, one in sorted(tree["applications"].items()):
-        if one.get("status") != "uninstalled":
+        if one.get("status") != _LEFT:
             yield key.partition("/")[0], one
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from livchat_cli.errors import LivchatError
 from livchat_cli.operations import Operation
 
 
@@ -15,6 +16,8 @@ class Index:
 
     servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     applications: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # Those that were removed and left their data; only the home itself knows them.
+    left: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def on(self, server: str) -> dict[str, Mapping[str, Any]]:
         """The applications of a server, by instance."""
@@ -51,5 +54,28 @@ class Backend(Protocol):
     def show(self, job_id: str) -> dict[str, Any]:
         """The job's record, with its result."""
 
-    def index(self, servers: Collection[str] = ()) -> Index:
-        """What is known of these servers, or of all that the caller may see."""
+    def index(self, servers: Collection[str] = (), *, applications: bool = True) -> Index:
+        """What is known of these servers, or of all that the caller may see; with their applications, or without."""
+
+
+def indexed(
+    ask: Callable[[str, dict[str, Any]], Any], mine: Collection[str], servers: Collection[str], applications: bool
+) -> Index:
+    """See `Backend.index`.
+
+    `ask` gives what the index has of an operation, `mine` are the servers that the caller is limited to, if any.
+    """
+    names = {one for one in servers or mine if not mine or one in mine}
+    if not servers and not mine:
+        known = {one["name"]: one for one in ask("server.list", {})}
+        apps = ask("app.list", {}) if applications else []
+    else:
+        known = {}
+        for name in sorted(names):
+            try:
+                known[name] = ask("server.show", {"name": name})
+            except LivchatError as error:
+                if error.code != "SERVER_UNKNOWN":
+                    raise
+        apps = ask("app.list", {"target": sorted(known)}) if applications and known else []
+    return Index(known, {f"{one['server']}/{one['instance']}": one for one in apps})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from livchat_cli.access import Principal
 from livchat_cli.client import Client
 from livchat_cli.errors import LivchatError
 from livchat_cli.jobs import Status
-from livchat_cli.operations import Operation
-from livchat_mcp.backend import Index
+from livchat_cli.operations import Operation, get
+from livchat_mcp.backend import Index, indexed
 
 collection.activate()
 
@@ -83,12 +84,9 @@ class LocalBackend:
     def show(self, job_id: str) -> dict[str, Any]:
         return self._client.jobs.show(job_id)
 
-    def index(self, servers: Collection[str] = ()) -> Index:
-        tree = index.of(self._path).tree()
-        mine = self._principal.servers
-        known = {
-            name: one
-            for name, one in tree["servers"].items()
-            if (not servers or name in servers) and (not mine or name in mine)
-        }
-        return Index(known, {key: one for key, one in tree["applications"].items() if key.partition("/")[0] in known})
+    def index(self, servers: Collection[str] = (), *, applications: bool = True) -> Index:
+        def ask(operation: str, values: dict[str, Any]) -> Any:
+            return self._client.look(get(operation), values)
+
+        found = indexed(ask, self._principal.servers, servers, applications)
+        return replace(found, left=index.left(self._path, found.servers) if applications else {})

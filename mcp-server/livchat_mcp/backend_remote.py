@@ -15,14 +15,15 @@ from urllib3.exceptions import MaxRetryError
 
 from livchat_cli import routes
 from livchat_cli.access import Principal
+from livchat_cli.api.pages import MOST, Listing
 from livchat_cli.errors import LivchatError
 from livchat_cli.operations import Operation, get
-from livchat_mcp.backend import Index
+from livchat_mcp.backend import Index, indexed
 
 # Seconds to connect, and between two signs of life: the API sends one each 15 s into a stream of events.
 _TIMEOUT = (5, 30)
-# A list comes in pages of this many, and not more than so many pages are asked for.
-_PAGE, _PAGES = 500, 20
+# Of a list not more than so many pages are asked for. Seconds for which one that was read whole is kept.
+_PAGES, _KEPT = 20, 5.0
 # Errors of an API that will be there again.
 _PASSING = ("API_UNREACHABLE", "API_TIMEOUT", "API_ERROR", "RATE_LIMITED", "API_BUSY", "STREAMS_LIMITED")
 # Seconds between two looks at an API that was not there, and between two looks at whether anybody still listens.
@@ -31,10 +32,26 @@ _PAUSE, _MOMENT = 1.0, 0.1
 _AGAIN = (0.5, 1.0, 2.0, 4.0)
 
 
+class _Lists:
+    """Whole lists of an API, kept for a moment: whoever types, or turns pages, asks for the same again and again."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[float, list[dict[str, Any]]]] = {}
+
+    def get(self, name: str, read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """The list of that name, read anew when it is older than a moment."""
+        moment = time.monotonic()
+        when, known = self._kept.get(name, (-_KEPT, []))
+        if moment - when >= _KEPT:
+            known = read()
+            self._kept[name] = (moment, known)
+        return known
+
+
 class RemoteBackend:
     """See `Backend`. The API's token is the one of the gateway's operator: what a caller may do is checked here too."""
 
-    def __init__(self, url: str, token: str, principal: Principal | None = None) -> None:
+    def __init__(self, url: str, token: str, principal: Principal | None = None, lists: _Lists | None = None) -> None:
         """Raises LivchatError INPUT_INVALID where the token would cross a network in the clear."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -46,10 +63,11 @@ class RemoteBackend:
         self._url = url.rstrip("/")
         self._token = token
         self._principal = principal
+        self._lists = lists or _Lists()
 
     def of(self, principal: Principal) -> RemoteBackend:
         """The same API for another caller."""
-        return RemoteBackend(self._url, self._token, principal)
+        return RemoteBackend(self._url, self._token, principal, self._lists)
 
     def check(self, operation: Operation, values: Mapping[str, Any]) -> None:
         parameters, who = operation.parse(values), self._principal
@@ -108,40 +126,38 @@ class RemoteBackend:
         record: dict[str, Any] = self._ask(get("jobs.show"), {"job": job_id}, "").json()
         return record
 
-    def index(self, servers: Collection[str] = ()) -> Index:
-        found: dict[str, Any] = {}
-        apps: list[Mapping[str, Any]] = []
-        mine = self._principal.servers if self._principal else frozenset()
-        wanted = set(servers) or set(mine)
-        if mine:
-            wanted &= mine
-        if not servers and not mine:
-            found = {one["name"]: one for one in self._found(get("server.list"), {}, "")}
-            apps = self._found(get("app.list"), {}, "")
-        for name in sorted(wanted):
-            try:
-                found[name] = self._found(get("server.show"), {"name": name}, "")
-            except LivchatError as error:
-                if error.code != "SERVER_UNKNOWN":
-                    raise
-                continue
-            apps = [*apps, *self._found(get("app.list"), {"target": [name]}, "")]
-        return Index(found, {f"{one['server']}/{one['instance']}": one for one in apps})
+    def index(self, servers: Collection[str] = (), *, applications: bool = True) -> Index:
+        def ask(operation: str, values: dict[str, Any]) -> Any:
+            read = functools.partial(self._found, get(operation), values, "")
+            # A plan is made, and carried out, by what is so at that moment: of servers that are named, nothing is kept.
+            return read() if values else self._lists.get(operation, read)
+
+        return indexed(ask, self._principal.servers if self._principal else (), servers, applications)
 
     # --- HTTP
     def _found(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Any:
-        """The answer, of a list all pages."""
-        answer = self._ask(operation, values, request_id).json()
+        """The answer, of a list all pages.
+
+        Raises:
+            LivchatError: what the API answered; LIST_TOO_LONG where there are more than are read.
+        """
+        listing = Listing.of(operation, operation.schema())
+        paged = {"limit": str(MOST)} if listing and not listing.pages_itself else {}
+        answer = self._ask(operation, values, request_id, paged).json()
         if not isinstance(answer, dict) or "next_cursor" not in answer:
             return answer
         items = list(answer["items"])
-        # What pages itself has its own way to go on, which the caller knows.
-        own_pages = "before" in operation.schema()
-        for _page in range(_PAGES if not own_pages else 0):
+        if not paged:
+            # It has its own way to go on, which the caller knows.
+            return items
+        for _page in range(_PAGES - 1):
             if not (cursor := answer["next_cursor"]):
                 break
-            answer = self._ask(operation, values, request_id, {"cursor": cursor}).json()
+            answer = self._ask(operation, values, request_id, {**paged, "cursor": cursor}).json()
             items += answer["items"]
+        if answer["next_cursor"]:
+            message = f"{operation.name}: the API at {self._url} has more than the {len(items)} that are read"
+            raise LivchatError("LIST_TOO_LONG", message, {"read": len(items)})
         return items
 
     def _ask(

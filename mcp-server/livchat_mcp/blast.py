@@ -189,7 +189,8 @@ class Planner:
             if error.code == "ACCESS_FORBIDDEN":
                 raise
             problem = error.code
-        return _Seen(index.servers, index.applications, live, problem, records, loss, jobs)
+        # What was removed may have left data that this call is about.
+        return _Seen(index.servers, {**index.applications, **index.left}, live, problem, records, loss, jobs)
 
     # --- in words
     async def _creates(self, call: Call, seen: _Seen, blast: Blast) -> None:

@@ -202,7 +202,7 @@ class Calls:
         hints = [self._texts("indexed")]
         if operation.name == "server.list" and mine:
             # Whoever is limited to some servers may know which.
-            index = await self._thread(self._backend.index)
+            index = await self._thread(lambda: self._backend.index(applications=False))
             return Reply.of([present.server(one) for _name, one in sorted(index.servers.items())], hints=hints)
         result = await self._thread(self._backend.look, operation, call.values)
         reply = present.present(operation.name, result, call, self._texts)

@@ -28,19 +28,24 @@ def complete(
 
 def _names(backend: Backend, permitted: dict[str, Operation], reference: types.CompleteRequestParams) -> list[str]:
     kind = reference.argument.name
+    server = ((reference.context.arguments if reference.context else None) or {}).get("servidor")
     if kind == "operacao":
         return list(permitted)
     if kind == "job" and "jobs.list" in permitted:
         return [one["id"] for one in backend.call(permitted["jobs.list"], {}, "")]
-    index = backend.index() if "server.list" in permitted else Index()
+    if "server.list" not in permitted:
+        index = Index()
+    elif kind == "app":
+        index = backend.index({server}) if server else Index()
+    else:
+        index = backend.index(applications=False)
     if kind == "servidor":
         return list(index.servers)
     if kind == "dominio":
         return [str((one.get("metadata") or {}).get("domain") or "") for one in index.servers.values()]
     if kind == "app":
         # Installed ones on the server that was chosen already, else all that can be installed.
-        given = (reference.context.arguments if reference.context else None) or {}
-        if server := given.get("servidor"):
+        if server:
             return list(index.on(server))
         if "catalog.list" in permitted:
             return [one["name"] for one in backend.call(permitted["catalog.list"], {}, "")]

@@ -164,7 +164,7 @@ class Resources:
         if family == "operacoes":
             permitted, pick = self._permitted.values(), self._texts.pick
             return {(one.name,): {"name": one.name, "summary": pick(one.summary_pt, one.summary)} for one in permitted}
-        index = await anyio.to_thread.run_sync(self._backend.index)
+        index = await anyio.to_thread.run_sync(lambda: self._backend.index(applications=family == "apps"))
         if family == "servidores":
             return {(name,): present.server(one) for name, one in index.servers.items()}
         parts = {key.partition("/"): one for key, one in index.applications.items()}

@@ -73,7 +73,7 @@ class Scripted:
     def show(self, job_id: str) -> dict[str, Any]:
         return self._record(self.started[-1][0])
 
-    def index(self, servers: Collection[str] = ()) -> Index:
+    def index(self, servers: Collection[str] = (), *, applications: bool = True) -> Index:
         known = {name: one for name, one in self.known.servers.items() if not servers or name in servers}
         apps = {key: one for key, one in self.known.applications.items() if key.partition("/")[0] in known}
         return Index(known, apps)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client
@@ -13,17 +16,21 @@ from livchat_cli.access import Principal
 from livchat_cli.errors import LivchatError
 from livchat_cli.jobs import Jobs
 from livchat_cli.operations import Scope, get
+from livchat_mcp.backend_local import LocalBackend
 from livchat_mcp.backend_remote import RemoteBackend
 from tests.throwaway import Tree
 from tests.unit.api.running import Running, state
 from tests.unit.mcp.running import over_stdio
+from tests.unit.mcp.scripted import ANYBODY, asker, gateway
 from tests.unit.mcp.test_jobs import nap, said
 
 
 @pytest.fixture(scope="module")
 def api(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = Running(tree, tmp_path_factory.mktemp("api") / "home")
-    running.write_state(state(servers=120))
+    known = state(servers=120)
+    known["applications"]["s1/gone"] = {**known["applications"]["s1/n8n"], "instance": "gone", "status": "uninstalled"}
+    running.write_state(known)
     running.start()
     yield running
     running.stop()
@@ -73,6 +80,73 @@ def test_an_index_comes_whole_though_it_comes_in_pages(api: Running) -> None:
     index = remote(api).index()
     assert (len(index.servers), len(index.applications)) == (120, 240)
     assert set(index.on("s7")) == {"n8n", "postgres"}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    """Paths and queries that the API was asked for."""
+    found: list[tuple[str, Any]] = []
+    send = RemoteBackend._send
+
+    def noting(self: RemoteBackend, method: str, path: str, **more: Any) -> Any:
+        found.append((path, more.get("params")))
+        return send(self, method, path, **more)
+
+    monkeypatch.setattr(RemoteBackend, "_send", noting)
+    return found
+
+
+def test_of_an_index_only_what_is_asked_for_is_read_and_kept_for_a_moment(
+    api: Running, asked: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = remote(api)
+    for _time in range(3):
+        # Another caller's as well.
+        assert len(backend.of(Principal("token:x", frozenset(Scope))).index(applications=False).servers) == 120
+    assert asked == [("/v1/servers", {"limit": "1000"})]
+    # What is named is what a plan depends on.
+    for _time in range(2):
+        assert set(backend.index({"s1"}).applications) == {"s1/n8n", "s1/postgres"}
+    assert [path for path, _query in asked[1:]] == ["/v1/servers/s1", "/v1/instances?target=s1"] * 2
+    moment = time.monotonic() + 6
+    monkeypatch.setattr(time, "monotonic", lambda: moment)
+    backend.index()
+    assert [path for path, _query in asked[5:]] == ["/v1/servers", "/v1/instances"]
+
+
+def test_a_list_that_is_longer_than_is_read_is_an_error(api: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livchat_mcp.backend_remote.MOST", 30)
+    assert len(remote(api).index(applications=False).servers) == 120
+    monkeypatch.setattr("livchat_mcp.backend_remote._PAGES", 3)
+    with pytest.raises(LivchatError, match="LIST_TOO_LONG"):
+        remote(api).index(applications=False)
+    monkeypatch.setattr("livchat_mcp.backend_remote._PAGES", 4)
+    assert len(remote(api).index(applications=False).servers) == 120
+
+
+@pytest.mark.parametrize("limited", [frozenset(), frozenset({"s1", "gone"})])
+def test_an_index_is_the_same_here_and_there(api: Running, limited: frozenset[str]) -> None:
+    who = Principal("token:x", frozenset(Scope), limited)
+    here, there = LocalBackend(api.home, who), remote(api, who)
+    for servers in ((), {"s1"}, {"s0", "s1", "gone"}, {"gone"}):
+        for applications in (True, False):
+            local = here.index(servers, applications=applications)
+            assert replace(local, left={}) == there.index(servers, applications=applications)
+    assert set(here.index({"s1"}).applications) == {"s1/n8n", "s1/postgres"}
+    # A plan to drop its data needs to know of it.
+    assert set(here.index({"s1"}).left) == {"s1/gone"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["servidores", "servidores/s1", "apps", "apps/depois/s0/n8n"])
+async def test_a_resource_is_the_same_here_and_there(api: Running, path: str) -> None:
+    texts = []
+    for backend in (LocalBackend(api.home, ANYBODY), remote(api, ANYBODY)):
+        async with asker(gateway(api.home, backend)) as client:
+            (content,) = (await client.client.read_resource(f"livchat://{path}")).contents
+            texts.append(json.loads(str(getattr(content, "text", ""))))
+    assert texts[0] == texts[1]
+    assert "gone" not in json.dumps(texts)
 
 
 @pytest.mark.parametrize(

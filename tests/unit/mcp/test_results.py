@@ -361,7 +361,7 @@ async def test_a_defect_shows_nothing_of_itself(home: Path, capfd: pytest.Captur
         def look(self, operation: Any, values: Any) -> Any:
             raise ValueError(SECRET)
 
-        def index(self, servers: Any = ()) -> Index:
+        def index(self, servers: Any = (), *, applications: bool = True) -> Index:
             raise ValueError(SECRET)
 
     async with asker(gateway(home, Broken())) as client:
