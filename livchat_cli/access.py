@@ -158,6 +158,11 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
+def end_in(days: int | None, clock: Clock = _now) -> str | None:
+    """When a token ends that is made now for so many days; None for never."""
+    return _text(clock() + datetime.timedelta(days=days)) if days else None
+
+
 class Tokens:
     """The tokens of one home."""
 
@@ -194,7 +199,7 @@ class Tokens:
 
     def end(self, days: int | None) -> str | None:
         """When a token ends that is made now for so many days."""
-        return _text(self._clock() + datetime.timedelta(days=days)) if days else None
+        return end_in(days, self._clock)
 
     def all(self) -> list[Token]:
         return sorted(self._load().values(), key=lambda one: (one.created_at, one.id))

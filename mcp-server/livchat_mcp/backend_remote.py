@@ -14,7 +14,7 @@ import requests
 from urllib3.exceptions import MaxRetryError
 
 from livchat_cli import routes
-from livchat_cli.access import Principal
+from livchat_cli.access import Principal, end_in
 from livchat_cli.api.pages import MOST, Listing
 from livchat_cli.errors import LivchatError
 from livchat_cli.operations import Operation, get
@@ -24,6 +24,8 @@ from livchat_mcp.backend import Index, indexed
 _TIMEOUT = (5, 30)
 # Of a list not more than so many pages are asked for. Seconds for which one that was read whole is kept.
 _PAGES, _KEPT = 20, 5.0
+# Jobs in one page at most.
+_MOST_JOBS = 200
 # Errors of an API that will be there again.
 _PASSING = ("API_UNREACHABLE", "API_TIMEOUT", "API_ERROR", "RATE_LIMITED", "API_BUSY", "STREAMS_LIMITED")
 # Seconds between two looks at an API that was not there, and between two looks at whether anybody still listens.
@@ -81,8 +83,11 @@ class RemoteBackend:
 
     def call(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Any:
         self.check(operation, values)
-        found, who = self._found(operation, values, request_id), self._principal
-        return [job for job in found if who.sees(job)] if who and operation.name == "jobs.list" else found
+        if self._principal and operation.target == "token" and operation.reveals:
+            self._check_grants(self._principal, operation, values)
+        if self._principal and operation.name == "jobs.list":
+            return self._jobs(self._principal, operation, values)
+        return self._found(operation, values, request_id)
 
     def look(self, operation: Operation, values: Mapping[str, Any]) -> Any:
         self.check(operation, values)
@@ -133,6 +138,32 @@ class RemoteBackend:
             return read() if values else self._lists.get(operation, read)
 
         return indexed(ask, self._principal.servers if self._principal else (), servers, applications)
+
+    def _check_grants(self, who: Principal, operation: Operation, values: Mapping[str, Any]) -> None:
+        """Raises LivchatError ACCESS_FORBIDDEN where a key would open more than the caller may do.
+
+        The API asks that of the gateway's own token, which may do more.
+        """
+        parameters: Any = operation.parse(values)
+        if operation.name == "token.create":
+            who.check_grants(parameters.scopes, parameters.servers, end_in(parameters.days))
+            return
+        for known in self._found(get("token.list"), {}, ""):
+            if known["id"] == parameters.token:
+                who.check_grants(known["scopes"], known["servers"], known["expires_at"])
+
+    def _jobs(self, who: Principal, operation: Operation, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """As many jobs that the caller may see as are asked for, of the newest thousands."""
+        wanted, asked = int(getattr(operation.parse(values), "limit", 0)), dict(values)
+        seen: list[dict[str, Any]] = []
+        for _page in range(_PAGES):
+            page = self._found(operation, asked, "")
+            seen += [job for job in page if who.sees(job)]
+            if len(seen) >= wanted or len(page) < asked.get("limit", wanted):
+                break
+            # Those of others are passed over: the more at once, the sooner.
+            asked |= {"before": page[-1]["id"], "limit": _MOST_JOBS}
+        return seen[:wanted]
 
     # --- HTTP
     def _found(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Any:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from livchat_cli.access import Principal
+from livchat_cli.access import IMPLIED, Principal, Tokens, end_in
 from livchat_cli.errors import LivchatError
-from livchat_cli.jobs import Jobs
+from livchat_cli.jobs import JobFolder, Jobs, now
 from livchat_cli.operations import Scope, get
 from livchat_mcp.backend_local import LocalBackend
 from livchat_mcp.backend_remote import RemoteBackend
@@ -122,6 +122,62 @@ def test_a_list_that_is_longer_than_is_read_is_an_error(api: Running, monkeypatc
         remote(api).index(applications=False)
     monkeypatch.setattr("livchat_mcp.backend_remote._PAGES", 4)
     assert len(remote(api).index(applications=False).servers) == 120
+
+
+def test_who_sees_few_jobs_finds_them_behind_those_of_others(
+    api: Running, asked: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(server: str) -> str:
+        folder = JobFolder.make(Jobs(api.home).folder)
+        kept = {"operation": "server.setup", "effect": "write", "servers": [server], "status": "successful"}
+        times = dict.fromkeys(("created_at", "started_at", "finished_at"), now())
+        folder.update(**kept, **times, parameters={}, principal="token:x", token="x", request_id="", error=None)
+        return folder.id
+
+    mine = sorted((ended("s7") for _one in range(3)), reverse=True)
+    # So that they are newer.
+    time.sleep(1.1)
+    for _one in range(60):
+        ended("s0")
+    backend, jobs = remote(api, Principal("token:y", frozenset(Scope), frozenset({"s7"}))), get("jobs.list")
+    assert [one["id"] for one in backend.call(jobs, {}, "")] == mine
+    assert [one["id"] for one in backend.call(jobs, {"limit": 2}, "")] == mine[:2]
+    assert [one["id"] for one in backend.call(jobs, {"limit": 1, "before": mine[0]}, "")] == mine[1:2]
+    assert backend.call(jobs, {"before": mine[-1], "server": "s7"}, "") == []
+    # However many others there are, it ends.
+    asked.clear()
+    monkeypatch.setattr("livchat_mcp.backend_remote._MOST_JOBS", 2)
+    monkeypatch.setattr("livchat_mcp.backend_remote._PAGES", 4)
+    assert backend.call(jobs, {"limit": 1}, "") == []
+    assert len(asked) == 4
+
+
+def test_nobody_gets_more_by_a_token_of_the_gateways_api_than_they_may(api: Running) -> None:
+    there = RemoteBackend(api.url, Tokens(api.home).create("gateway", ["admin", "exec"])[1])
+    admin = there.of(Principal("token:a", frozenset(IMPLIED[Scope.ADMIN])))
+    on_one = there.of(Principal("token:b", frozenset(Scope), frozenset({"s1"})))
+    for_a_day = there.of(Principal("token:c", frozenset(Scope), expires_at=str(end_in(1))))
+    create, rotate = get("token.create"), get("token.rotate")
+    before = Tokens(api.home).all()
+    for backend, values in (
+        (admin, {"scopes": ["exec"]}),
+        (on_one, {"scopes": ["read"]}),
+        (on_one, {"scopes": ["read"], "servers": ["s1", "s2"]}),
+        (for_a_day, {"scopes": ["read"]}),
+        (for_a_day, {"scopes": ["read"], "days": 2}),
+    ):
+        with pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+            backend.call(create, {"name": "more", **values}, "mcp-more")
+    strong, key = Tokens(api.home).create("strong", ["exec"])
+    for backend in (admin, on_one, for_a_day):
+        with pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+            backend.call(rotate, {"token": strong.id}, "mcp-rotate")
+    assert [one.id for one in Tokens(api.home).all()] == [*(one.id for one in before), strong.id]
+    assert Tokens(api.home).principal(key).token == strong.id
+    with pytest.raises(LivchatError, match="TOKEN_UNKNOWN"):
+        admin.call(rotate, {"token": "00000000"}, "mcp-none")
+    made = admin.call(create, {"name": "weak", "scopes": ["deploy"]}, "mcp-weak")
+    assert admin.call(rotate, {"token": made["id"]}, "mcp-again")["key"] != made["key"]
 
 
 @pytest.mark.parametrize("limited", [frozenset(), frozenset({"s1", "gone"})])
