@@ -450,8 +450,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="catalog.order",
-        summary="Show in which order applications and their dependencies would be installed",
-        summary_pt="Mostra a ordem em que as aplicações e suas dependências seriam instaladas",
+        summary="Show in which order applications and dependencies would be installed",
+        summary_pt="Mostra em que ordem aplicações e dependências seriam instaladas",
         effect=Effect.READ,
         target="catalog",
         parameters="CatalogOrder",
@@ -518,7 +518,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="dns.check",
         summary="Find what is wrong with the DNS zone, the token, and the records",
-        summary_pt="Descobre o que há de errado com a zona DNS, o token e os registros",
+        summary_pt="Verifica a zona DNS, o token e os registros",
         effect=Effect.READ,
         target="dns",
         parameters="DnsCheck",

@@ -53,7 +53,7 @@ AppRequests = Annotated[
     list[AppRequest],
     Field(
         min_length=1,
-        description="`app`, or `app:instance` for another one of the same",
+        description="`app`, or `app:instance` for one more",
         examples=[["n8n"], ["n8n:cliente1"]],
         json_schema_extra=hints(complete="app"),
     ),
@@ -79,7 +79,7 @@ Targets = Annotated[
 AnyTargets = Annotated[
     list[ServerName],
     Field(
-        description="Servers; all when none is named",
+        description="Servers; else all",
         examples=[["prod"]],
         json_schema_extra=hints(complete="server"),
     ),
@@ -196,7 +196,7 @@ class Launch(Machine):
     apps: Annotated[
         list[AppRequest],
         Field(
-            description="Applications to install: `app`, or `app:instance` for another one of the same",
+            description="Applications to install: `app`, or `app:instance` for one more",
             examples=[["n8n"]],
             json_schema_extra=hints(complete="app", option="--app"),
         ),
@@ -236,7 +236,7 @@ class ServerAdopt(Parameters):
     domain: Annotated[
         Domain | None,
         Field(
-            description="Base domain of its applications; NAME in the zone when none is given",
+            description="Base domain of its applications; else NAME in the zone",
             examples=["prod.example.com"],
         ),
     ] = None
@@ -287,7 +287,7 @@ class Logs(Parameters):
         str | None,
         Field(
             pattern=r"^[a-z][a-z0-9_-]{0,40}$",
-            description="One service of it; all of them when none is named",
+            description="One service of it; else all",
             examples=["worker"],
             json_schema_extra=hints("a lower case letter, then letters, digits, dashes and underscores"),
         ),
@@ -407,7 +407,7 @@ class TokenCreate(Parameters):
     servers: Annotated[
         list[ServerName],
         Field(
-            description="Servers it is limited to; all of them when none is named",
+            description="Servers it is limited to; else all",
             examples=[["prod"]],
             json_schema_extra=hints(complete="server", option="--server"),
         ),

@@ -16,9 +16,9 @@ from livchat_mcp.translations import PORTUGUESE
 Schema = dict[str, Any]
 # The approval of a plan takes its place.
 HIDDEN = {"confirm_name"}
-# What each tool answers with. It says no more, since it stands in the list of tools as often as there are tools: what
-# there is of an answer the instructions say once, and `Reply` in full.
-OUTPUT: Schema = {"type": "object"}
+# What each tool answers with: how far it is, always. It says no more, since it stands in the list of tools as often as
+# there are tools: what else there is of an answer the instructions say once, and `Reply` in full.
+OUTPUT: Schema = {"type": "object", "required": ["estado"]}
 # The least number of anything is none or one. The gateway checks that, too.
 _KEPT = ("type", "enum", "maximum")
 

@@ -26,7 +26,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     # --- arguments that the gateway adds
     "acao": ("Obrigatórios: {choices}", "Required: {choices}"),
-    "plano": ("Id do plano; sem ele, vem o plano", "Id of the plan; without it, one comes"),
+    "plano": ("Id do plano; sem ele, vem um", "Id of the plan; else one comes"),
     "ao_vivo": ("Pergunta ao provedor, não ao índice", "Asks the provider, not the index"),
     "aguardar": ("Espera até 45 s pelo fim", "Waits up to 45 s for its end"),
     "nome": ("Operação", "Operation"),

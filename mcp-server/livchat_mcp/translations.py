@@ -11,7 +11,7 @@ PORTUGUESE: dict[str, str] = {
     "Domain below which each server gets NAME.DOMAIN; else the zone": (
         "Domínio sob o qual cada servidor recebe NOME.DOMÍNIO; senão a zona"
     ),
-    "Applications to install: `app`, or `app:instance` for another one of the same": (
+    "Applications to install: `app`, or `app:instance` for one more": (
         "Aplicações a instalar: `app`, ou `app:instancia` para mais uma da mesma"
     ),
     "Variables of the definitions, by instance and name": (
@@ -22,21 +22,21 @@ PORTUGUESE: dict[str, str] = {
     "User that may become root": "Usuário que pode virar root",
     "SSH port": "Porta SSH",
     "File of the private SSH key; else those of the SSH agent and ~/.ssh": (
-        "Arquivo da chave SSH privada; sem ele, valem as do agente SSH e de ~/.ssh"
+        "Arquivo da chave SSH privada; senão as do agente SSH e de ~/.ssh"
     ),
     "Servers to work on": "Servidores",
     "Go through everything, also where nothing seems to have changed": (
         "Refaz tudo, também onde nada parece ter mudado"
     ),
     "The name once more, as confirmation; without it nothing is done": "O nome mais uma vez, como confirmação",
-    "`app`, or `app:instance` for another one of the same": "`app`, ou `app:instancia` para mais uma da mesma",
-    "Servers; all when none is named": "Servidores; todos, se nenhum for dito",
+    "`app`, or `app:instance` for one more": "`app`, ou `app:instancia` para mais uma da mesma",
+    "Servers; else all": "Servidores; senão todos",
     "Name of the installed application": "Nome da aplicação instalada",
     "Server to work on": "Servidor",
     "Remove its volumes, databases and secrets as well": "Remove também volumes, bancos de dados e segredos",
     "Only this category": "Só esta categoria",
     "Name of the application": "Nome da aplicação",
-    "One service of it; all of them when none is named": "Um serviço dela; todos, se nenhum for dito",
+    "One service of it; else all": "Um serviço dela; senão todos",
     "Newest lines of each service": "Linhas mais novas de cada serviço",
     "Command and its arguments; no shell reads them": "Comando e argumentos; nenhum shell os lê",
     "Only jobs in these states": "Só trabalhos nestes estados",
@@ -49,7 +49,7 @@ PORTUGUESE: dict[str, str] = {
     "What it is good for; deploy and admin include what is less, exec includes read; report is for webhooks alone": (
         "O que permite; deploy e admin incluem o que é menos, exec inclui read; report só para webhooks"
     ),
-    "Servers it is limited to; all of them when none is named": "Servidores a que se limita; todos, se nenhum for dito",
+    "Servers it is limited to; else all": "Servidores a que se limita; senão todos",
     "Days after which it ends; never when not given": "Dias até acabar; nunca, se não for dito",
     "Identifier of the token": "Id do token",
     "How many, the newest": "Quantas, as mais novas",
@@ -59,9 +59,7 @@ PORTUGUESE: dict[str, str] = {
     "Only those below this path": "Só os abaixo deste caminho",
     "Only those of this server": "Só deste servidor",
     "Kind of its SSH key; else ed25519": "Tipo da chave SSH; senão ed25519",
-    "Base domain of its applications; NAME in the zone when none is given": (
-        "Domínio base das aplicações; NOME na zona, se nenhum for dito"
-    ),
+    "Base domain of its applications; else NAME in the zone": ("Domínio base das aplicações; senão NOME na zona"),
     "IPv4 address or host name": "Endereço IPv4 ou nome de host",
     # --- dns.*
     "Full host name in the zone; *.… for all below one; @ is the zone itself": (

