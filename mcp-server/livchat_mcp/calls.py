@@ -34,7 +34,7 @@ from livchat_mcp.progress import Steps
 from livchat_mcp.reply import LARGEST_ERROR, Reply, shorter
 from livchat_mcp.texts import Texts
 from livchat_mcp.tools import Call, Toolbox, plans
-from livchat_mcp.watch import Watch
+from livchat_mcp.watch import WATCHED, Watch
 
 collection.activate()
 
@@ -87,6 +87,7 @@ class Calls:
         self._texts = texts
         self._clean = clean
         self._plans = Plans(home, texts)
+        self._watched = anyio.CapacityLimiter(WATCHED)
         # Names of tokens may come twice.
         self._caller = principal.token or principal.name
 
@@ -133,7 +134,7 @@ class Calls:
         if found.function:
             return await self._thread(self._backend.call, found, values, request_id)
         record = await self._thread(self._backend.start, found, values, request_id, None)
-        if not await Watch(self._backend, record["id"]).ended(READING):
+        if not await Watch(self._backend, record["id"], self._watched).ended(READING):
             raise LivchatError("READ_TIMEOUT", f"{operation}: {READING:.0f} s", {"job": record["id"]})
         ended = await self._thread(self._backend.show, record["id"])
         try:
@@ -214,7 +215,7 @@ class Calls:
         # What went before, such as looking at the servers once more, took of the same time.
         patience = max(LEAST_PATIENCE, PATIENCE - (time.monotonic() - account.began))
         try:
-            ended = await Watch(self._backend, job).ended(patience, steps)
+            ended = await Watch(self._backend, job, self._watched).ended(patience, steps)
             record = await self._thread(self._backend.show, job) if ended else {}
         except Exception:
             # Whatever became of the way to it, the job is there: to begin it again would do its work twice.
@@ -236,7 +237,7 @@ class Calls:
         if call.wait:
             # Whatever becomes of the way to it, it is there, and was as it was told before.
             with contextlib.suppress(LivchatError):
-                await Watch(self._backend, job).ended(PATIENCE, steps)
+                await Watch(self._backend, job, self._watched).ended(PATIENCE, steps)
                 record = await self._thread(self._backend.show, job)
         shown = present.job(record)
         if Status(record["status"]).alive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livchat_cli import console
@@ -25,13 +27,17 @@ from livchat_cli.api.guard import Guard
 from livchat_cli.api.limits import Limits
 from livchat_cli.api.observe import BODY
 from livchat_cli.api.server import GRACE, Options
-from livchat_cli.errors import LivchatError
+from livchat_cli.errors import LivchatError, rate_limited
 
 PATH = "/mcp"
 PORT = 8765
 # Sessions of the era before 2026-07-28 at once, and seconds after which an unused one ends.
 SESSIONS = 200
 IDLE = 30 * 60.0
+# Sessions of one token; when it opens one more, the one that it has not used for longest ends.
+SESSIONS_EACH = 20
+_SESSION, _VERSION = b"mcp-session-id", b"mcp-protocol-version"
+_OLDER = tuple(HANDSHAKE_PROTOCOL_VERSIONS)
 
 
 class _Limits(Limits):
@@ -41,11 +47,79 @@ class _Limits(Limits):
         return
 
 
+class Sessions:
+    """Bounds the sessions of each token, so that none can take all there are."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        # By token, the sessions that it opened and did not end, and how many it is opening. That which was used last is
+        # the last, and those that ended of themselves are among the first: they go when there are too many.
+        self._open: dict[str, dict[str, None]] = {}
+        self._opening: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        token: str = scope["state"]["principal"].token
+        if known := _header(scope["headers"], _SESSION):
+            await self._used(token, known, scope, receive, send)
+        elif (_header(scope["headers"], _VERSION) or _OLDER[0]) in _OLDER:
+            await self._opened(token, scope, receive, send)
+        else:
+            # The newer era has no sessions.
+            await self._app(scope, receive, send)
+
+    async def _used(self, token: str, session: str, scope: Scope, receive: Receive, send: Send) -> None:
+        mine = self._open.get(token, {})
+        if session in mine:
+            del mine[session]
+            if scope["method"] != "DELETE":
+                mine[session] = None
+        await self._app(scope, receive, send)
+
+    async def _opened(self, token: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._opening[token] >= SESSIONS_EACH:
+            raise rate_limited("too many requests of this token at once that open a session", SESSIONS_EACH, 1)
+        mine = self._open.setdefault(token, {})
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                mine[_header(message["headers"], _SESSION)] = None
+            await send(message)
+
+        self._opening[token] += 1
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            self._opening[token] -= 1
+            # Also where whoever asked has gone.
+            with anyio.CancelScope(shield=True):
+                while len(mine) > SESSIONS_EACH:
+                    oldest = next(iter(mine))
+                    del mine[oldest]
+                    await self._end(oldest, scope)
+
+    async def _end(self, session: str, scope: Scope) -> None:
+        """Ends it as its own client would."""
+        headers = [one for one in scope["headers"] if one[0] not in (b"content-length", b"content-type")]
+        ending = {**scope, "method": "DELETE", "headers": [*headers, (_SESSION, session.encode())]}
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(_message: Message) -> None:
+            return
+
+        await self._app(ending, receive, send)
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in headers if key.lower() == name), "")
+
+
 class Door:
     """Lets a request through to the gateway, with the principal whose token it bears."""
 
     def __init__(self, app: ASGIApp, home: Path, hosts: Iterable[str]) -> None:
-        self._app = app
+        self._app = Sessions(app)
         self._guard = Guard(self._admitted, Tokens(home), _Limits(home), hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,14 +17,16 @@ from livchat_mcp.progress import Steps
 
 # Seconds between two looks at whether there is something to say.
 _INTERVAL = 1.0
-# Jobs watched at once, by all callers; more have to wait until one that is watched ends.
-_WATCHERS = anyio.CapacityLimiter(100)
+# Jobs watched at once for one caller; more have to wait until one that is watched ends.
+WATCHED = 10
 
 
 class Watch:
-    def __init__(self, backend: Backend, job: str) -> None:
+    def __init__(self, backend: Backend, job: str, room: anyio.CapacityLimiter) -> None:
+        """`room` is that of the caller, for WATCHED jobs: nobody else has to wait for it."""
         self._backend = backend
         self._job = job
+        self._room = room
         self._stopped = threading.Event()
 
     async def ended(self, patience: float, steps: Steps | None = None) -> bool:
@@ -54,7 +56,7 @@ class Watch:
                         tell,
                         self._stopped.is_set,
                         abandon_on_cancel=True,
-                        limiter=_WATCHERS,
+                        limiter=self._room,
                     )
                     over = True
                 except LivchatError as problem:

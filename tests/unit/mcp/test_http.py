@@ -21,6 +21,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from livchat_cli.access import Tokens
+from livchat_mcp.http import SESSIONS, SESSIONS_EACH
 from tests.throwaway import Tree
 from tests.unit.api.running import state
 from tests.unit.api.test_jobs import found_out
@@ -324,6 +325,48 @@ def another(tree: Tree, tmp_path: Path) -> Iterator[Callable[..., Served]]:
     yield make
     for one in made:
         one.stop()
+
+
+def test_no_token_takes_the_sessions_of_others(another: Callable[..., Served]) -> None:
+    one = another()
+    one.start()
+    greedy, other = one.key("read"), one.key("read")
+
+    def served(client: httpx.Client, headers: dict[str, str]) -> int:
+        ping = {"jsonrpc": "2.0", "id": next(NUMBERS), "method": "ping"}
+        return client.post(one.url, json=ping, headers=headers).status_code
+
+    theirs = session(one, other)
+    mine = [session(one, greedy) for _number in range(SESSIONS_EACH)]
+    assert served(*mine[0]) == 200
+    client = mine[0][0]
+    # More than there are for all.
+    for _number in range(SESSIONS):
+        assert client.post(one.url, json=INITIALIZE).status_code == 200
+    assert served(*theirs) == 200 and served(*session(one, other)) == 200
+    assert [served(*each) for each in mine] == [404] * SESSIONS_EACH
+
+
+def test_the_session_that_was_used_last_stays_and_one_that_was_ended_counts_no_more(
+    another: Callable[..., Served],
+) -> None:
+    one = another()
+    one.start()
+    key = one.key("read")
+
+    def served(client: httpx.Client, headers: dict[str, str]) -> int:
+        ping = {"jsonrpc": "2.0", "id": next(NUMBERS), "method": "ping"}
+        return client.post(one.url, json=ping, headers=headers).status_code
+
+    mine = [session(one, key) for _number in range(SESSIONS_EACH)]
+    client, headers = mine.pop()
+    assert client.delete(one.url, headers=headers).status_code == 200
+    mine.append(session(one, key))
+    assert [served(*each) for each in mine] == [200] * SESSIONS_EACH
+    assert served(*mine[0]) == 200
+    newest = session(one, key)
+    assert [served(*each) for each in mine] == [200, 404] + [200] * (SESSIONS_EACH - 2)
+    assert served(*newest) == 200
 
 
 def test_a_plan_outlives_the_gateway_that_made_it(another: Callable[..., Served]) -> None:

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import anyio
 import pytest
 from ansible_collections.livchat.setup.plugins.modules.dns_record import WantedRecords
 from mcp import types
 
+from livchat_cli.access import Principal
 from livchat_cli.errors import LivchatError
 from livchat_cli.events import Redactor
-from livchat_cli.operations import OPERATIONS
+from livchat_cli.operations import OPERATIONS, Scope
 from livchat_mcp import calls
 from livchat_mcp.backend import Index
 from livchat_mcp.clean import Cleaner, visible
+from livchat_mcp.gateway import Gateway
 from livchat_mcp.options import Options
 from livchat_mcp.reply import LARGEST_ERROR, LONGEST, Reply
 from livchat_mcp.texts import Texts
@@ -371,6 +374,41 @@ async def test_a_defect_shows_nothing_of_itself(home: Path, capfd: pytest.Captur
     assert said["erro"]["code"] == "INTERNAL_ERROR"
     out = capfd.readouterr()
     assert "s3cret" not in json.dumps(said) + str(caught.value) + out.out + out.err
+
+
+@pytest.mark.anyio
+async def test_who_has_many_jobs_watched_lets_nobody_else_wait(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "WATCHED", 1)
+    monkeypatch.setattr(calls, "PATIENCE", 3.0)
+    monkeypatch.setattr(calls, "LEAST_PATIENCE", 0.5)
+    busy, other = (Principal(f"token:{name}", frozenset(Scope), token=name) for name in ("a", "b"))
+    backends = {one.name: Scripted({"server.setup": []}) for one in (busy, other)}
+    asking = [busy]
+    made = Gateway(
+        home,
+        Options(),
+        backend=lambda principal: backends[principal.name],
+        secrets=tuple,
+        who=lambda _context: asking[0],
+    )
+    backends[busy.name].takes = 60
+    states: list[str] = []
+    async with asker(made) as client, anyio.create_task_group() as group:
+
+        async def begin() -> None:
+            states.append((await client.call("preparar-servidor", target=["prod"]))["estado"])
+
+        group.start_soon(begin)
+        await anyio.sleep(1)
+        backends[busy.name].takes = 0
+        asking[0] = other
+        assert (await client.call("preparar-servidor", target=["prod"]))["estado"] == "pronto"
+        assert states == []
+        # A second one of the same caller has to wait, and its job goes on.
+        asking[0] = busy
+        monkeypatch.setattr(calls, "PATIENCE", 0.5)
+        assert (await client.call("preparar-servidor", target=["prod"]))["estado"] == "andando"
+    assert states == ["andando"]
 
 
 @pytest.mark.anyio
