@@ -289,21 +289,23 @@ def alive(home: Path) -> Iterator[str]:
 def test_who_waits_for_a_job_keeps_nobody_else_out(another: Callable[..., Running]) -> None:
     api = another()
     api.start()
-    setup, key, tokens = get("server.setup"), "the-one", 5
+    setup, tokens = get("server.setup"), 5
+    # One more of the first token than may wait.
+    places = [0, *list(range(tokens)) * WAITING_EACH]
     keys = [api.key(name=f"waits-{number}") for number in range(tokens)]
     with alive(api.home) as job:
         asked = f"{setup.name} {setup.parse({'target': ['s0']}, strict=True).model_dump_json()}".encode()
-        for one in Tokens(api.home).all():
-            # As if each had asked for it.
-            with Once(api.home).key(one.id, key, asked) as attempt:
+        ids = {one.name: one.id for one in Tokens(api.home).all()}
+        for number, place in enumerate(places):
+            # As if each had asked for it. Of one key, who comes while it is looked at is told to come again.
+            with Once(api.home).key(ids[f"waits-{place}"], f"key-{number}", asked) as attempt:
                 attempt.begin()
                 attempt.keep(job)
 
         async def ask() -> None:
             async with contextlib.AsyncExitStack() as stack:
-                # One more of the first token than may wait.
-                askers = [keys[0], *keys * WAITING_EACH]
-                answers = [await stack.enter_async_context(waiting(api, one, key)) for one in askers]
+                askers = [(keys[place], f"key-{number}") for number, place in enumerate(places)]
+                answers = [await stack.enter_async_context(waiting(api, *one)) for one in askers]
                 done, left = await asyncio.wait(answers, timeout=8)
                 assert [one.result().split()[1] for one in done] == [b"202"]
                 assert len(left) == tokens * WAITING_EACH
@@ -330,7 +332,7 @@ async def waiting(api: Running, token: str, key: str) -> AsyncIterator[asyncio.T
     address = urlsplit(api.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(head.encode() + body)
-    # One after the other: who comes while the key is looked at is told to come again.
+    # One after the other: so many that are not looked at yet would be turned away.
     await asyncio.sleep(0.03)
     line = asyncio.create_task(reader.readline())
     try:
