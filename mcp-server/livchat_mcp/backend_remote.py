@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import ipaddress
 import json
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +26,8 @@ from livchat_mcp.backend import Index, indexed
 _TIMEOUT = (5, 30)
 # Of a list not more than so many pages are asked for. Seconds for which one that was read whole is kept.
 _PAGES, _KEPT = 20, 5.0
+# Of so many jobs that were asked for here it is known by whom, the newest.
+_ASKED = 10_000
 # Jobs in one page at most.
 _MOST_JOBS = 200
 # Errors of an API that will be there again.
@@ -50,10 +54,27 @@ class _Lists:
         return known
 
 
+class _Askers:
+    """Who asked for which job: for the API all of them are the gateway's own. It is forgotten when the gateway ends."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Principal] = OrderedDict()
+
+    def note(self, job: Mapping[str, Any], who: Principal) -> None:
+        self._known[str(job["id"])] = who
+        if len(self._known) > _ASKED:
+            self._known.popitem(last=False)
+
+    def named(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The job's record as if the API had been asked by whoever asked the gateway."""
+        who = self._known.get(str(job["id"]))
+        return {**job, "principal": who.name, "token": who.token} if who else job
+
+
 class RemoteBackend:
     """See `Backend`. The API's token is the one of the gateway's operator: what a caller may do is checked here too."""
 
-    def __init__(self, url: str, token: str, principal: Principal | None = None, lists: _Lists | None = None) -> None:
+    def __init__(self, url: str, token: str) -> None:
         """Raises LivchatError INPUT_INVALID where the token would cross a network in the clear."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -64,20 +85,22 @@ class RemoteBackend:
             raise LivchatError("ACCESS_TOKEN_MISSING", "LIVCHAT_API_TOKEN is not set: make a token where the API runs")
         self._url = url.rstrip("/")
         self._token = token
-        self._principal = principal
-        self._lists = lists or _Lists()
+        self._principal: Principal | None = None
+        self._lists = _Lists()
+        self._askers = _Askers()
 
     def of(self, principal: Principal) -> RemoteBackend:
         """The same API for another caller."""
-        return RemoteBackend(self._url, self._token, principal, self._lists)
+        other = copy.copy(self)
+        other._principal = principal
+        return other
 
     def check(self, operation: Operation, values: Mapping[str, Any]) -> None:
         parameters, who = operation.parse(values), self._principal
         if who is None:
             return
         if job_id := getattr(parameters, "job", None):
-            # For the API all jobs are the gateway's own: whose servers they are about is what can be told here.
-            who.check_job(operation, self.show(job_id))
+            who.check_job(operation, self._askers.named(self.show(job_id)))
         else:
             who.check(operation, operation.named_servers(parameters))
 
@@ -102,6 +125,8 @@ class RemoteBackend:
             # It can only shorten the operation's own, here as there.
             more["timeout"] = str(min(timeout, operation.timeout))
         record: dict[str, Any] = self._ask(operation, values, request_id, more).json()
+        if self._principal:
+            self._askers.note(record, self._principal)
         return record
 
     def follow(self, job_id: str, tell: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]) -> None:
@@ -158,7 +183,7 @@ class RemoteBackend:
         seen: list[dict[str, Any]] = []
         for _page in range(_PAGES):
             page = self._found(operation, asked, "")
-            seen += [job for job in page if who.sees(job)]
+            seen += [job for job in page if who.sees(self._askers.named(job))]
             if len(seen) >= wanted or len(page) < asked.get("limit", wanted):
                 break
             # Those of others are passed over: the more at once, the sooner.

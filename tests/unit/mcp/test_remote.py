@@ -172,7 +172,7 @@ def test_nobody_gets_more_by_a_token_of_the_gateways_api_than_they_may(api: Runn
     for backend in (admin, on_one, for_a_day):
         with pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
             backend.call(rotate, {"token": strong.id}, "mcp-rotate")
-    assert [one.id for one in Tokens(api.home).all()] == [*(one.id for one in before), strong.id]
+    assert {one.id for one in Tokens(api.home).all()} == {*(one.id for one in before), strong.id}
     assert Tokens(api.home).principal(key).token == strong.id
     with pytest.raises(LivchatError, match="TOKEN_UNKNOWN"):
         admin.call(rotate, {"token": "00000000"}, "mcp-none")
@@ -232,3 +232,19 @@ def test_a_request_that_is_sent_twice_is_done_once(api: Running) -> None:
     first = backend.start(get("server.setup"), wanted, "mcp-once", None)
     assert backend.start(get("server.setup"), wanted, "mcp-once", None)["id"] == first["id"]
     Jobs(api.home).cancel(first["id"])
+
+
+def test_a_job_is_its_owners_to_end_though_for_the_api_it_is_the_gateways(api: Running) -> None:
+    gateways = remote(api)
+    mine, other = (
+        gateways.of(Principal("token:ci", frozenset(IMPLIED[Scope.DEPLOY]), token=token)) for token in ("1", "2")
+    )
+    # The throwaway one, which for this gateway takes the scope deploy.
+    nap = replace(get("app.install"), name="server.nap", route="", more_routes=(), timeout=60)
+    values = {"target": ["s4"], "apps": ["nap"], "variables": {"nap": {"seconds": "600"}}}
+    job = mine.start(nap, values, "mcp-mine", None)["id"]
+    with pytest.raises(LivchatError, match="ACCESS_FORBIDDEN"):
+        other.call(get("jobs.cancel"), {"job": job}, "mcp-others")
+    mine.call(get("jobs.cancel"), {"job": job}, "mcp-own")
+    mine.follow(job, lambda _event: None, lambda: False)
+    assert mine.show(job)["status"] == "cancelled"
