@@ -118,7 +118,12 @@ def server_type(client: t.Any, name: str) -> t.Any:
     """The server type of that name. Raises LivchatError INPUT_INVALID with those that are sold."""
     found = client.server_types.get_by_name(name)
     if found is None:
-        known = sorted(one.name for one in client.server_types.get_all() if not one.deprecation)
+        # One that is to go may be sold in some places for longer than in others.
+        known = sorted(
+            one.name
+            for one in client.server_types.get_all()
+            if not all(place.deprecation for place in one.locations or [])
+        )
         raise refused("server_type", name, f"allowed: {', '.join(known)}")
     return found
 
