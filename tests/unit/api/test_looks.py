@@ -215,7 +215,8 @@ def test_over_http(waiting: Callable[..., Running]) -> None:
         with api.client("read", ["s1"]) as limited:
             assert limited.get("/v1/status?target=s0").status_code == 403
         client.post("/v1/tokens", json={"name": "change"}).raise_for_status()
-        assert Jobs(api.home).record(first)["status"] == "running"
+        # On a busy machine it may not run yet.
+        assert Status(Jobs(api.home).record(first)["status"]).alive
         second = ask(client)
         assert second != first
         client.post(f"/v1/jobs/{second}/cancel").raise_for_status()
