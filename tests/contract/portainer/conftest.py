@@ -160,7 +160,8 @@ def endpoint(portainer: Client) -> str:
 def swarm_id(portainer: Client, endpoint: str) -> str:
     answer = portainer.call("GET", f"{endpoint}/docker/swarm")
     if answer.status_code != 200:
-        pytest.skip("the Docker engine behind Portainer is no Swarm manager; give one with --portainer-url")
+        message = "the Docker engine behind Portainer is no Swarm manager: tests/e2e/test_portainer_backend.py has one"
+        pytest.skip(f"{message}, or give another with --portainer-url")
     return str(answer.json()["ID"])
 
 
