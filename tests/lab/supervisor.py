@@ -161,7 +161,9 @@ def clean() -> None:
 def status() -> bool:
     """Prints what of the lab answers; whether all of it does."""
     config = load()
-    states = {"Docker engine": answers(), **{part.name: _listens(part) for part in parts(config)}}
+    # Without the lab's network its addresses are somebody else's, and some gateways take any connection.
+    up = bool(_running(config))
+    states = {"Docker engine": answers(), **{part.name: up and _listens(part) for part in parts(config)}}
     for name, alive in states.items():
         print(f"{name:<25} {'answers' if alive else 'does not answer'}")
     return all(states.values())
