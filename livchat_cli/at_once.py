@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from livchat_cli import collection, jobs
 from livchat_cli.errors import rate_limited
-from livchat_cli.jobs import Status
+from livchat_cli.jobs import ALIVE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,6 @@ def room(home: Path, token: str) -> Iterator[None]:
     most: int = Settings(Home(str(home))).get(SETTING)
     # Not the home's own lock: who only looks waits for nobody that changes something.
     with Home(str(known.folder)).lock():
-        alive = [one for one in Status if one.alive]
-        if len(known.all(status=alive, limit=most, seen=lambda one: one["token"] == token)) == most:
+        if len(known.all(status=ALIVE, limit=most, seen=lambda one: one["token"] == token)) == most:
             raise rate_limited(f"{most} jobs of this token wait or run ({SETTING})", most, _WAIT)
         yield

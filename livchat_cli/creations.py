@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from livchat_cli import collection, index, jobs
 from livchat_cli.errors import LivchatError, rate_limited
-from livchat_cli.jobs import Status
+from livchat_cli.jobs import ALIVE
 from livchat_cli.operations import OPERATIONS, Effect, Operation
 
 if TYPE_CHECKING:
@@ -59,9 +59,8 @@ class Creations:
 
     def _leaves(self, name: str) -> bool:
         """Whether a job is about to destroy that server: who asks for it now has it made anew."""
-        alive = [one for one in Status if one.alive]
         found = jobs.of(self._path).all(
-            status=alive, server=name, limit=1, seen=lambda one: one["operation"] in _DESTROY
+            status=ALIVE, server=name, limit=1, seen=lambda one: one["operation"] in _DESTROY
         )
         return bool(found)
 

@@ -60,8 +60,11 @@ class Status(StrEnum):
 
     @property
     def alive(self) -> bool:
-        return self in (Status.WAITING, Status.RUNNING)
+        return self in ALIVE
 
+
+# A job that has not ended.
+ALIVE = (Status.WAITING, Status.RUNNING)
 
 # What a record says that a crash, or an earlier version, left without some of it.
 _RECORD: dict[str, Any] = {

@@ -13,7 +13,7 @@ from typing import Any
 import anyio.to_thread
 
 from livchat_cli.errors import LivchatError
-from livchat_cli.jobs import Status
+from livchat_cli.jobs import ALIVE
 from livchat_cli.operations import Effect, Operation
 from livchat_mcp import zone
 from livchat_mcp.backend import Backend, Index
@@ -30,7 +30,7 @@ LISTS = ("cria", "muda", "destroi", "dados_perdidos")
 PARTS = (*LISTS, "custo_mensal")
 # Characters of one line's names, so that all lines of a plan find room in a result.
 _ROOM = 1_100
-_LIVE = [one.value for one in Status if one.alive]
+_LIVE = [one.value for one in ALIVE]
 # What an application is, of all that the module loss tells of it.
 _APPLICATION = ("instance", "app", "version", "volumes", "domains", "databases")
 

@@ -226,6 +226,29 @@ def plain_name(name: str, zone: str = "") -> str:
     return zone if plain == "@" else plain
 
 
+def invalid(field: str, value: Any, allowed: str) -> LivchatError:
+    """The error of a parameter; what is allowed is in its details too, for whoever may not show the value."""
+    details = {"field": field, "allowed": allowed}
+    return LivchatError("INVALID_PARAMETER", f"{field}: {value!r}: {allowed}", details)
+
+
+def name_outside(field: str, value: Any, zone: str) -> LivchatError:
+    """The error of a name that is not in the zone."""
+    return invalid(field, value, f"it must be a full host name inside the zone {zone}, or @")
+
+
+def name_in_zone(name: str, zone: str) -> str:
+    """The plain name of what a parameter `name` says, which may be empty for the zone itself.
+
+    Raises:
+        LivchatError: INVALID_PARAMETER, when it is not in the zone.
+    """
+    found = plain_name(name or "@", zone)
+    if not within(found, zone):
+        raise name_outside("name", name, zone)
+    return found
+
+
 def within(name: str, top: str) -> bool:
     """Whether a name is the other one, or below it."""
     return name == top or name.endswith("." + top)

@@ -179,7 +179,9 @@ from ansible_collections.livchat.setup.plugins.module_utils._cloudflare import (
     OPERATOR,
     CloudflareClient,
     RecordsMovedError,
+    invalid,
     maker_of,
+    name_outside,
     owner_of,
     plain_name,
     same_value,
@@ -220,18 +222,18 @@ class WantedRecords:
         record: dict[str, Any] = {"name": self._name(where, item["name"]), "type": kind, "comment": self._comment}
         proxied = bool(item["proxied"])
         if proxied and kind not in ROUTING_TYPES:
-            raise _invalid(where + "proxied", True, "only %s records can be proxied" % ", ".join(ROUTING_TYPES))
+            raise invalid(where + "proxied", True, "only %s records can be proxied" % ", ".join(ROUTING_TYPES))
         if item["ttl"] != 1 and not 60 <= item["ttl"] <= 86400:
-            raise _invalid(where + "ttl", item["ttl"], "allowed are 1 (automatic) and 60 to 86400")
+            raise invalid(where + "ttl", item["ttl"], "allowed are 1 (automatic) and 60 to 86400")
         # Cloudflare sets the TTL of what it proxies.
         record.update(proxied=proxied, ttl=1 if proxied else item["ttl"])
         if kind == "MX" and (self._state == "present" or item["priority"] is not None):
             if item["priority"] is None or not 0 <= item["priority"] <= 65535:
-                raise _invalid(where + "priority", item["priority"], "an MX record needs one from 0 to 65535")
+                raise invalid(where + "priority", item["priority"], "an MX record needs one from 0 to 65535")
             record["priority"] = item["priority"]
         if value is None:
             if self._state == "present":
-                raise _invalid(where + "value", None, "state=present needs a value")
+                raise invalid(where + "value", None, "state=present needs a value")
             return record
         record["content"] = self._value(where + "value", kind, value)
         if kind == "CAA":
@@ -244,7 +246,7 @@ class WantedRecords:
         if name == self._zone:
             return name
         if not within(name, self._zone) or not HOST.fullmatch(name):
-            raise _invalid(where + "name", given, "it must be a full host name inside the zone %s, or @" % self._zone)
+            raise name_outside(where + "name", given, self._zone)
         return name
 
     @staticmethod
@@ -256,17 +258,17 @@ class WantedRecords:
                 return str(ipaddress.IPv6Address(value))
         except ValueError:
             family = "IPv4" if kind == "A" else "IPv6"
-            raise _invalid(where, value, "a record of type %s needs an %s address" % (kind, family)) from None
+            raise invalid(where, value, "a record of type %s needs an %s address" % (kind, family)) from None
         if kind in ("CNAME", "MX"):
             host = value.lower().rstrip(".")
             if not HOST.fullmatch(host) or host.startswith("*"):
-                raise _invalid(where, value, "a record of type %s needs a host name" % kind)
+                raise invalid(where, value, "a record of type %s needs a host name" % kind)
             return host
         if kind == "CAA" and not CAA.fullmatch(value):
-            raise _invalid(where, value, 'a CAA record reads like 0 issue "letsencrypt.org"')
+            raise invalid(where, value, 'a CAA record reads like 0 issue "letsencrypt.org"')
         if kind == "TXT":
             if not value or len(value) > 2048 or not value.isprintable():
-                raise _invalid(where, value[:40], "a TXT record needs 1 to 2048 printable characters")
+                raise invalid(where, value[:40], "a TXT record needs 1 to 2048 printable characters")
             # Cloudflare quotes it otherwise, and warns.
             if not (len(value) > 1 and value.startswith('"') and value.endswith('"')):
                 return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
@@ -432,12 +434,6 @@ class DnsRecords:
             self._client.change_records(self.zone_id, *batch)
 
 
-def _invalid(field: str, value: Any, allowed: str) -> LivchatError:
-    # What is allowed also by itself, for whoever may not show the value.
-    details = {"field": field, "allowed": allowed}
-    return LivchatError("INVALID_PARAMETER", "%s: %r: %s" % (field, value, allowed), details)
-
-
 def _key(record: dict[str, Any]) -> tuple[str, str]:
     return record["name"], record["type"]
 
@@ -497,9 +493,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     zone = plain_name(params["zone"])
     if not ZONE.fullmatch(zone):
-        raise _invalid("zone", params["zone"], "it must be a domain name, such as example.com")
+        raise invalid("zone", params["zone"], "it must be a domain name, such as example.com")
     if not OWNER.fullmatch(params["owner"]):
-        raise _invalid("owner", params["owner"], "it must match %s" % OWNER.pattern)
+        raise invalid("owner", params["owner"], "it must match %s" % OWNER.pattern)
     comment = MARK + params["owner"]
     given = params["records"]
     wanted = None if given is None else WantedRecords(zone, params["state"], comment).read(given)

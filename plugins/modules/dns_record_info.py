@@ -104,6 +104,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.livchat.setup.plugins.module_utils._cloudflare import (
     ARGUMENTS,
     CloudflareClient,
+    name_in_zone,
     owner_of,
     plain_name,
     within,
@@ -114,11 +115,7 @@ from ansible_collections.livchat.setup.plugins.module_utils._errors import Livch
 def run(params: dict[str, Any]) -> list[dict[str, Any]]:
     client = CloudflareClient.of(params)
     zone = plain_name(params["zone"])
-    name = plain_name(params["name"] or "@", zone)
-    if not within(name, zone):
-        allowed = "it must be a full host name inside the zone %s, or @" % zone
-        message = "name: %r: %s" % (params["name"], allowed)
-        raise LivchatError("INVALID_PARAMETER", message, {"field": "name", "allowed": allowed})
+    name = name_in_zone(params["name"], zone)
     found = client.records(client.zone(zone)["id"])
     wanted = [
         record

@@ -46,6 +46,11 @@ class Ticket:
     servers: frozenset[str]
     since: str
 
+    @classmethod
+    def of(cls, number: int, told: t.Mapping[str, t.Any]) -> Ticket:
+        """The ticket of that number, as `told` has it."""
+        return cls(number, told["job"], told["operation"], frozenset(told["servers"]), told["since"])
+
     def told(self) -> dict[str, t.Any]:
         """All of it, for JSON."""
         return {**dataclasses.asdict(self), "servers": sorted(self.servers)}
@@ -159,8 +164,7 @@ class Turns:
         """The place that the process which started this one has handed over, as `Place.told` says."""
         os.set_inheritable(told["descriptor"], False)
         number = told["number"]
-        ticket = Ticket(number, told["job"], told["operation"], frozenset(told["servers"]), told["since"])
-        return Place(self._path(number), ticket, told["descriptor"])
+        return Place(self._path(number), Ticket.of(number, told), told["descriptor"])
 
     def _before(self, mine: Ticket, say: t.Callable[[str], None]) -> t.Iterator[Ticket]:
         """Earlier tickets of jobs that live; those of jobs that were killed go, with what is left of the jobs."""
@@ -193,8 +197,7 @@ class Turns:
     @staticmethod
     def _read(number: int, handle: t.IO[str]) -> Ticket | None:
         try:
-            known = json.load(handle)
-            return Ticket(number, known["job"], known["operation"], frozenset(known["servers"]), known["since"])
+            return Ticket.of(number, json.load(handle))
         except (ValueError, KeyError, TypeError):
             # A crash of the whole machine may leave one empty.
             return None

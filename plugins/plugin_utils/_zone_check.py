@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._cloudflare import CloudflareClient, plain_name, within
+from ..module_utils._cloudflare import CloudflareClient, name_in_zone, plain_name, within
 from ..module_utils._errors import LivchatError
 from ._caa import AUTHORITIES, Issuance
 from ._check import Check, examine
@@ -44,11 +44,8 @@ class ZoneCheck:
         self._applications: dict[str, t.Any] = state["applications"]
         self._authority = authority
         self._challenge = challenge
-        self._name = plain_name(name or "@", zone)
+        self._name = name_in_zone(name, zone)
         self._one = bool(name)
-        if not within(self._name, zone):
-            allowed = f"it must be a full host name inside the zone {zone}, or @"
-            raise LivchatError("INVALID_PARAMETER", f"name: {name!r}: {allowed}", {"field": "name", "allowed": allowed})
 
     @classmethod
     def of(
